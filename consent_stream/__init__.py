@@ -1,0 +1,1 @@
+"""consent-stream: a streaming consent and preference processor."""
