@@ -1,0 +1,45 @@
+# Everything a person types. `make` alone lists it.
+# PYTHON names another interpreter (3.11 or later); by default the first suitable one on the path is used.
+PYTHON ?=
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help install test demo bench lint types clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make install   a virtual environment in .venv with everything (Python 3.11+)'
+	@echo 'make demo      the whole story in two minutes: no Java, no Docker'
+	@echo 'make test      the tests; those on a real Kafka need JDK 17+ and Maven, and are skipped without'
+	@echo 'make bench     the figures of benchmarks/RESULTS.md (a quarter of an hour; JDK 17+ and Maven)'
+	@echo 'make lint      ruff: rules and format'
+	@echo 'make types     mypy --strict'
+	@echo 'make clean     away with .venv, caches and build products'
+
+install: $(STAMP)
+
+# pyproject.toml decides what is installed, so a second run has nothing to do until it changes.
+$(STAMP): pyproject.toml .ci/venv
+	@bash .ci/venv .venv $(PYTHON)
+	$(BIN)/python -m pip install --quiet -e '.[worker,dev]'
+	@touch $@
+
+test: install
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: install
+	$(BIN)/consent-stream demo $(ARGS)
+
+bench: install
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,73 @@
+"""The command line: a table of commands, each loaded when it is called.
+
+A core install has no Faust, and `--help` must be quick, so a command's module is imported only when the command runs.
+Every module in the table holds a click command named `command`.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+
+import click
+
+from consent_stream import __version__
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "demo": ("demo", "The whole story on the embedded broker; ends by itself."),
+    "dev": ("dev", "Brokers for a laptop: `dev kafka`, `dev broker`."),
+    "keys": ("keys", "Root key files: `keys new`."),
+    "topics": ("topics", "Make or compare the topics: `topics apply`, `topics diff`."),
+    "worker": ("worker", "The processor: events in, suppression lists out."),
+    "publish": ("publish", "Send events, one a line, and print their receipts."),
+    "check": ("check", "Ask a gate whether one person may be mailed."),
+    "simulate": ("simulate", "Run scenario files without a broker."),
+}
+WORKER_EXTRA = ("faust", "mode", "aiokafka", "rocksdict", "prometheus_client")
+
+
+class LazyGroup(click.Group):
+    """A click group whose commands are modules of `consent_stream.commands`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[cmd_name]
+        try:
+            loaded = import_module(f"consent_stream.commands.{module}")
+        except ModuleNotFoundError as error:
+            raise click.UsageError(_what_is_missing(cmd_name, error)) from error
+        command = loaded.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # From the table alone: help must not import eight modules.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _what_is_missing(command: str, error: ModuleNotFoundError) -> str:
+    name = (error.name or "").partition(".")[0]
+    if name in WORKER_EXTRA:
+        return f"`{command}` needs the worker extra ({name} is not installed): pip install 'consent-stream[worker]'"
+    raise error
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="consent-stream")
+def main() -> None:
+    """Consent events in, suppression lists out, a gate that mailers obey.
+
+    Settings come from flags, else from the environment (CONSENT_BOOTSTRAP, CONSENT_KEYS, …), else defaults.
+
+    \b
+    Try it:
+      consent-stream demo
+      consent-stream dev kafka                        # a real Kafka, prints `ready HOST:PORT`
+      consent-stream keys new keys.toml
+      consent-stream topics apply --bootstrap HOST:PORT
+      consent-stream publish events.jsonl --bootstrap HOST:PORT
+      consent-stream check --tenant acme --email ana@example.com --scope news
+    """
