@@ -1,0 +1,167 @@
+"""One partition of a table: a RocksDB whose rows and offsets are always written together."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
+
+from .failure import EngineError
+from .outbox import FencedOutbox, Outbox
+
+log = logging.getLogger(__name__)
+
+_META = b"\x00meta"
+_SUSPECT = "SUSPECT"  # a file beside the store: a read failed its checksum, rebuild at the next start
+
+Row = tuple[bytes, bytes | None]
+
+
+@dataclass
+class Meta:
+    """What the rows reflect.
+
+    cluster, topic: whose changelog. changelog: the next offset to restore from (a lower bound is enough: reading newer
+    values again changes nothing). written_s: when (Unix time). sources: topic → (topic id, offset after the last slice).
+    rewind: sources to be folded again from their beginning, because the changelog that held their state is gone.
+    """
+
+    cluster: str
+    topic: str
+    changelog: int
+    written_s: int
+    sources: dict[str, tuple[str, int]] = field(default_factory=dict)
+    rewind: list[str] = field(default_factory=list)
+
+    def pack(self) -> bytes:
+        return orjson.dumps(self)
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> Meta:
+        found: dict[str, Any] = orjson.loads(raw)
+        found["sources"] = {topic: (ident, offset) for topic, (ident, offset) in found["sources"].items()}
+        return cls(**found)
+
+
+class StoreMemory:
+    """Memory all partitions of a process share: one block cache, small write buffers."""
+
+    def __init__(self, cache_mib: int = 192, write_buffer_mib: int = 16) -> None:
+        self.cache = Cache(cache_mib << 20)
+        self.write_buffer = write_buffer_mib << 20
+
+    def options(self) -> Options:
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_compression_type(DBCompressionType.lz4())
+        options.set_write_buffer_size(self.write_buffer)
+        options.set_max_write_buffer_number(3)
+        options.set_max_open_files(256)
+        options.set_keep_log_file_num(2)
+        block = BlockBasedOptions()
+        block.set_block_cache(self.cache)
+        block.set_bloom_filter(10, False)
+        block.set_cache_index_and_filter_blocks(True)  # else indexes and filters grow outside every bound
+        block.set_pin_l0_filter_and_index_blocks_in_cache(True)
+        options.set_block_based_table_factory(block)
+        return options
+
+
+class Partition:
+    """State of one partition, opened for one process. `meta` is None for a store that reflects nothing yet."""
+
+    def __init__(self, path: Path, number: int, memory: StoreMemory) -> None:
+        self.path = path
+        self.number = number
+        self.meta: Meta | None = None
+        self.outbox: Outbox | FencedOutbox | None = None
+        self.bound_at = 0.0  # monotonic time of the last look at the changelog's end (unfenced only)
+        self._memory = memory
+        if self._suspect_mark.exists():
+            self._move_aside("a read failed its checksum")
+        try:
+            self._open()
+        except Exception as exc:
+            if "lock" in str(exc).lower():  # a healthy store of a running process is not ours to move
+                raise EngineError(f"store {path.name} is open in another process: {exc}") from None
+            self._move_aside(str(exc))
+            self._open()
+
+    @property
+    def _suspect_mark(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.{_SUSPECT}")
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.db = Rdict(str(self.path), self._memory.options())
+        try:
+            raw = self.db.get(_META)
+            self.meta = Meta.unpack(raw) if raw is not None else None
+        except Exception:
+            self.db.close()
+            raise
+
+    def _move_aside(self, why: str) -> None:
+        if self.path.exists():
+            bad = self.path.with_name(f"{self.path.name}.bad-{time.time_ns()}")
+            log.error("store %s is unusable (%s): moved to %s, rebuilding", self.path.name, why, bad.name)
+            os.rename(self.path, bad)
+        self._suspect_mark.unlink(missing_ok=True)
+
+    def suspect(self) -> None:
+        """Have the next start rebuild this store."""
+        self._suspect_mark.touch()
+
+    def wipe(self) -> None:
+        self.db.close()
+        shutil.rmtree(self.path)
+        self._open()
+
+    def close(self) -> None:
+        self.db.close()
+        if self.outbox is not None:
+            self.outbox.close()
+            self.outbox = None
+
+    # -- rows
+
+    def get(self, keys: list[bytes]) -> list[bytes | None]:
+        """Values in the order of `keys`."""
+        found: list[bytes | None] = self.db.get(keys)
+        return found
+
+    def write(self, rows: Iterable[Row], meta: Meta) -> None:
+        """Rows and offsets in one batch."""
+        batch = WriteBatch(raw_mode=True)
+        for key, value in rows:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(_META, meta.pack())
+        self.db.write(batch)
+        self.meta = meta
+
+    def load(self, rows: WriteBatch) -> None:
+        """Restored rows, without the write-ahead log: the offset is written last, a torn restore is read again."""
+        fast = WriteOptions()
+        fast.disable_wal = True
+        self.db.write(rows, fast)
+
+    def settle(self, meta: Meta) -> None:
+        """End of a restore: rows to disk, then the offset."""
+        self.db.flush()
+        self.write((), meta)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        for key, value in self.db.items():
+            if key != _META:
+                yield key, value
