@@ -1,0 +1,11 @@
+"""The rules of consent. Nothing here knows a clock, a socket, a file or a log line: every function is a function of its arguments.
+
+Rules of this package
+1. Precedence, clearing, covering, evidence and age live here and nowhere else.
+2. State only ever grows in a fixed order of facts (`registers.py`): any order of arrival gives the same state.
+3. Unknown is not permission: what cannot be read widens a restriction and refuses a grant.
+4. A new event type touches: its name in `types.py`, its function in `restrictions.py` or `grants.py`, and, for a new
+   kind, one row of `KINDS` in `facts.py`.
+
+Where the law is silent, `READINGS.md` says what was chosen. Source: RULES (consent), GDPR Art. 7, 8, 17, 18, 21.
+"""

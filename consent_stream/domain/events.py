@@ -1,0 +1,136 @@
+"""From an event to facts: the pure half of the intake.
+
+`qualify` is a function of (event, append time, policy). It reads the envelope, finds the subjects, and hands over to the
+function of the event's type (`restrictions.py`, `permissions.py`). Every event ends as facts, as a quarantine code, or
+as both: a flawed grant does not hold back a restriction, and a known type still links what it names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from consent_stream.domain.facts import Fact, Link
+from consent_stream.domain.permissions import PERMISSIONS
+from consent_stream.domain.policy import Policy
+from consent_stream.domain.restrictions import RESTRICTIONS, unknown_restriction
+from consent_stream.domain.subjects import Event, KeyOf, find_subjects
+from consent_stream.domain.times import interval, parse_instant
+
+CODES = (
+    "too_large", "not_cloudevent", "no_tenant", "unknown_type", "no_subject", "unknown_source", "bad_address",
+    "no_channel", "no_program", "no_time", "future_time", "needs_two_people", "needs_reviewer", "no_notice",
+    "unknown_notice", "purpose_not_in_notice", "bad_value",
+)  # fmt: skip
+_RANK = {code: rank for rank, code in enumerate(CODES)}
+_VERSION = re.compile(r"(.+)\.v([0-9]+)", re.ASCII)
+_ENDINGS = (".withdrawn", ".optout", ".unsubscribed", ".stop")
+TEXTED = frozenset(("sms.inbound", "number.reassigned", "number.deactivated"))  # about a phone, whatever `channel` says
+
+
+class Outcome(NamedTuple):
+    facts: list[Fact]
+    code: str | None  # why the event, or a grant in it, goes to quarantine
+    counts: list[str]  # what was ignored, and why
+
+
+class _Type(NamedTuple):
+    name: str  # as in WIRE §1, or the unknown name
+    apply: Callable[[Event], None] | None  # None: unknown
+    known: bool
+    scopeless: bool = False
+
+
+@lru_cache(4096)
+def read_type(text: str) -> _Type:
+    """What a `type` stands for. Prefixes do not count; other versions of a restriction act as `.v1` (RULES §6)."""
+    match = _VERSION.fullmatch(text)
+    name, version = (match[1], int(match[2])) if match else (text, 0)
+    parts = name.split(".")
+    for start in range(len(parts)):
+        known = ".".join(parts[start:])
+        if known in RESTRICTIONS:
+            # A later version may mean more than we read in it: one that ends like a restriction loses its scope.
+            return _Type(known, RESTRICTIONS[known], True, version != 1 and known.endswith(_ENDINGS))
+        if known in PERMISSIONS and version == 1:
+            return _Type(known, PERMISSIONS[known], True)
+        if known in PERMISSIONS:
+            return _Type(known, None, False)
+    if ("." + name.lower()).endswith(_ENDINGS):
+        return _Type(name, unknown_restriction, False)
+    return _Type(name, None, False)
+
+
+def qualify(event: Mapping[str, Any], received: int, place: tuple[int, int], policy: Policy, key_of: KeyOf) -> Outcome:
+    """The facts of one event, one per subject key.
+
+    Shapes: `event` is the parsed CloudEvent; `received` the append time in microseconds; `place` = (partition, offset)
+    in `consent.events`; `key_of(tenant, channel, canonical)` gives the 19 bytes of a subject key.
+    Laws: the same arguments give the same facts.
+    """
+    ident, source, type_text = event.get("id"), event.get("source"), event.get("type")
+    flawed = not (
+        event.get("specversion") == "1.0" and isinstance(ident, str) and ident and isinstance(source, str) and source
+    )
+    if not isinstance(type_text, str) or not type_text:
+        return Outcome([], "not_cloudevent", [])
+    tenant = event.get("tenant")
+    if not isinstance(tenant, str) or not tenant or "\0" in tenant:
+        return Outcome([], "not_cloudevent" if flawed else "no_tenant", [])
+    kind = read_type(type_text)
+    if kind.apply is None:
+        return Outcome([], "not_cloudevent" if flawed else "unknown_type", [])
+    data = event.get("data")
+    ev = Event(
+        tenant=tenant,
+        id=ident if isinstance(ident, str) else "",
+        source=source if isinstance(source, str) else "",
+        type=kind.name,
+        data=data if isinstance(data, dict) else {},
+        received=received,
+        flawed=flawed,
+        policy=policy,
+        scopeless=kind.scopeless,
+    )
+    find_subjects(ev, "sms" if kind.name in TEXTED else None, key_of)
+    if not ev.named():
+        return Outcome([], "not_cloudevent" if flawed else "no_subject", ev.counts)
+    _time(ev, event.get("time"))
+    kind.apply(ev)
+    if not kind.known:
+        ev.counts.append("unknown_restriction")
+    if flawed:
+        ev.counts.append("flawed_envelope")
+    return _outcome(ev, place, links=kind.known)
+
+
+def _time(ev: Event, claim: object) -> None:
+    clock = ev.registered.clock if ev.registered else "undated"
+    if ev.registered and ev.type == "import.row":
+        clock = "dated"
+    ev.time = parse_instant(claim)
+    ev.when = interval(clock, ev.time, ev.received)
+
+
+def _outcome(ev: Event, place: tuple[int, int], links: bool) -> Outcome:
+    code = min(ev.codes, key=_RANK.__getitem__) if ev.codes else None
+    if ev.flawed and code:
+        code = "not_cloudevent"
+    parts = ev.parts
+    if links:
+        addresses = [address for address in ev.addresses if address.ok]
+        for contact in ev.contacts if addresses else ():
+            for address in addresses:
+                ev.add(contact, 4, Link(address.key, address.channels))
+                ev.add(address.key, address.channels, Link(contact, 4))
+    if code is None:
+        for key, channels in ev.named():  # so that the ledger tells of events that change nothing, too
+            if key not in parts:
+                parts[key] = (channels, [])
+    facts = [
+        Fact(key, channels, ev.tenant, ev.id, ev.source, ev.type, ev.received, *place, False, tuple(found))
+        for key, (channels, found) in parts.items()
+    ]
+    return Outcome(facts, code, ev.counts)

@@ -1,0 +1,119 @@
+"""Instants (integer microseconds since the epoch, UTC), intervals of a fact by clock class, and calendar months."""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+TOLERANCE = 5 * MINUTE  # how far a claimed time may lie ahead of the append time
+FAR = 253_402_300_799 * SECOND  # 9999-12-31T23:59:59Z: nothing lies beyond it
+_YEAR_1990 = 631_152_000 * SECOND
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class Interval(NamedTuple):
+    """When a fact happened, at the earliest and at the latest. A grant uses `lo` only, a restriction `hi` only."""
+
+    lo: int
+    hi: int
+    fault: str = ""  # why a permission may not use it: `no_time` or `future_time`
+
+
+def parse_instant(text: object) -> int | None:
+    """Microseconds of an RFC 3339 text, digits beyond microseconds dropped; None for anything else, zoneless included."""
+    if not isinstance(text, str):
+        return None
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        return None
+    day, clock, fraction, zone = match.groups()
+    try:
+        at = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in 'Zz' else zone}")
+        seconds = (at - _EPOCH) // timedelta(seconds=1)
+    except (ValueError, OverflowError):
+        return None
+    return seconds * SECOND + (int(fraction[:6].ljust(6, "0")) if fraction else 0)
+
+
+@lru_cache(4096)
+def parse_day(text: str) -> int | None:
+    """The ordinal (`date.toordinal`) of YYYY-MM-DD, else None."""
+    if len(text) != 10 or not text.isascii():
+        return None
+    try:
+        return date.fromisoformat(text).toordinal() if text[4] == text[7] == "-" else None
+    except ValueError:
+        return None
+
+
+def day_of(instant: int) -> int:
+    """The ordinal of the UTC day that holds `instant`."""
+    return instant // DAY + 719_163  # date(1970, 1, 1).toordinal()
+
+
+def start_of(ordinal: int) -> int:
+    """The instant at which the UTC day `ordinal` begins."""
+    return (ordinal - 719_163) * DAY
+
+
+def dated_hi(ordinal: int) -> int:
+    """When a calendar day has ended everywhere."""
+    return start_of(ordinal + 1) + 12 * HOUR - 1
+
+
+def interval(clock: str, time: int | None, received: int) -> Interval:
+    """[lo, hi] of a fact whose source has this clock class (RULES §3). `time` is the parsed claim, None when unreadable."""
+    if time is None or time < _YEAR_1990:
+        return Interval(received, received, "no_time")
+    claimed = start_of(day_of(time)) if clock == "dated" else time
+    if claimed > received + TOLERANCE:
+        return Interval(received, received, "no_time" if clock == "undated" else "future_time")
+    if clock == "ours":
+        lo, hi = time, time + SECOND
+    elif clock == "signed":
+        lo, hi = time - TOLERANCE, min(time + TOLERANCE, max(received, time))
+    elif clock == "dated":
+        lo, hi = claimed - 14 * HOUR, dated_hi(day_of(time))
+    else:
+        return Interval(received, received, "no_time")
+    return Interval(min(lo, received), hi)
+
+
+def add_months(instant: int, months: int) -> int:
+    """Calendar months later in UTC, clamped to the month's end: 29 Feb 2024 + 24 months = 28 Feb 2026."""
+    try:
+        at = _EPOCH + timedelta(microseconds=instant)
+        years, month = divmod(at.month - 1 + months, 12)
+        year, month = at.year + years, month + 1
+        later = at.replace(year=year, month=month, day=min(at.day, monthrange(year, month)[1]))
+    except (ValueError, OverflowError):
+        return FAR
+    return (later - _EPOCH) // timedelta(microseconds=1)
+
+
+@lru_cache(4096)
+def adult_from(birth: int) -> int:
+    """The end of the 16th birthday in UTC-12, the last place on earth to see it; born 29 Feb counts as 1 Mar (RULES §7)."""
+    born = date.fromordinal(birth)
+    if born.year + 16 > 9998:
+        return FAR
+    day = date(born.year + 16, 3, 1) if (born.month, born.day) == (2, 29) else born.replace(year=born.year + 16)
+    return start_of(day.toordinal() + 1) + 12 * HOUR
+
+
+def years_before(ordinal: int, years: int) -> int:
+    """The latest birth date of a person who has turned `years` on the day `ordinal`."""
+    day = date.fromordinal(ordinal)
+    if day.year <= years:
+        return 1
+    if (day.month, day.day) == (2, 29):
+        return date(day.year - years, 2, monthrange(day.year - years, 2)[1]).toordinal()
+    return day.replace(year=day.year - years).toordinal()
