@@ -1,4 +1,4 @@
-"""The rules of consent. Nothing here knows a clock, a socket, a file or a log line: every function is a function of its arguments.
+"""The rules of consent: functions of their arguments, without clock, socket, file or log line.
 
 Rules of this package
 1. Precedence, clearing, covering, evidence and age live here and nowhere else.

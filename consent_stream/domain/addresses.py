@@ -1,4 +1,4 @@
-"""Canonical addresses (nv 1 of WIRE §2): the text that is hashed, so that every spelling of an address is one subject."""
+"""Canonical addresses (nv 1 of WIRE §2): the text that is hashed, so that all spellings are one subject."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Facts that travel over links: from a contact to its addresses, from an address named alone to its contacts (RULES §6).
+"""Facts that travel over links: from a contact to its addresses, from a lone address to its contacts (RULES §6).
 
-Two hops at most: what arrives by derivation is not `open`, and only a contact passes on what is not open. Hence it ends,
-whatever cycles contacts and addresses form.
+Two hops at most: what arrives by derivation is not `open`, and only a contact passes on what is not open. Hence it
+ends, whatever cycles contacts and addresses form.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From an event to facts: the pure half of the intake.
 
-`qualify` is a function of (event, append time, policy). It reads the envelope, finds the subjects, and hands over to the
-function of the event's type (`restrictions.py`, `permissions.py`). Every event ends as facts, as a quarantine code, or
-as both: a flawed grant does not hold back a restriction, and a known type still links what it names.
+`qualify` is a function of (event, append time, policy). It reads the envelope, finds the subjects, and hands over to
+the function of the event's type (`restrictions.py`, `permissions.py`). Every event ends as facts, as a quarantine code,
+or as both: a flawed grant does not hold back a restriction, and a known type still links what it names.
 """
 
 from __future__ import annotations

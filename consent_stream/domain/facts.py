@@ -82,7 +82,7 @@ class Grant(NamedTuple):
 
 
 class Lift(NamedTuple):
-    """`admin.lift`, `subject.restriction_lifted` or `review.cleared` of one (kind, node); for `minor` the node is `*:*:*`."""
+    """A lift or review of one (kind, node); for `minor` the node is `*:*:*`."""
 
     kind: str
     node: Node
@@ -92,7 +92,7 @@ class Lift(NamedTuple):
 
 
 class Void(NamedTuple):
-    """Takes grants out of counting. `selector` without the time of a credential; `*` stands for every grant of the key."""
+    """Takes grants out of counting. `selector` is without the time of a credential; `*` is every grant of the key."""
 
     selector: str
     open: bool

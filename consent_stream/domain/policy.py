@@ -192,7 +192,7 @@ def _notice_id(value: object, where: str) -> tuple[str, str]:
 def _notice(value: object, where: str) -> tuple[tuple[str, str], Notice]:
     t = _table(value, where)
     _only(t, ("id", "version", "sha256", "effective", "purposes"), where)
-    effective = t.get("effective")
+    effective: Any = t.get("effective")
     if hasattr(effective, "isoformat"):  # TOML has dates of its own
         effective = effective.isoformat()
     instant = parse_instant(effective)

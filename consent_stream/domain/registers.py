@@ -41,8 +41,18 @@ class Registers:
     """All registers of one subject key. `tenant` and `channels` say whose it is and what it stands for."""
 
     __slots__ = (
-        "bounced", "births", "channels", "delivered", "grants", "lifts", "links", "requested", "restrictions",
-        "tenant", "version", "voids",
+        "births",
+        "bounced",
+        "channels",
+        "delivered",
+        "grants",
+        "lifts",
+        "links",
+        "requested",
+        "restrictions",
+        "tenant",
+        "version",
+        "voids",
     )  # fmt: skip
 
     def __init__(self, tenant: str = "", channels: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""What each restricting event forbids (RULES §6, §7, §8). Nothing here refuses an event: what cannot be read is widened."""
+"""What each restricting event forbids (RULES §6, §7, §8). What cannot be read is widened, not refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HARD_BOUNCES = frozenset(("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"))
 
 def scope_of(ev: Event) -> str:
     """The scope given; `*` when it is missing, ill-formed, or of a later version of the type."""
-    scope = ev.data.get("scope")
+    scope: Any = ev.data.get("scope")
     return scope if not ev.scopeless and valid_scope(scope) else ANY
 
 
@@ -123,7 +123,7 @@ def objected(ev: Event) -> None:
 def unknown_restriction(ev: Event) -> None:
     """A name we do not know that ends like a restriction: marketing, or the purpose it speaks of, at scope `*`."""
     purposes = {part for part in ev.type.split(".")[:-1] if part in ("sharing", "profiling")}
-    purposes |= {ev.data.get("purpose")} & {"sharing", "profiling"}
+    purposes |= {purpose for purpose in ("sharing", "profiling") if ev.data.get("purpose") == purpose}
     if "sharing" in purposes:
         _stop_sharing(ev, ANY)
     if "profiling" in purposes:

@@ -13,6 +13,7 @@ from consent_stream.domain.policy import Policy, Source, Tenant
 from consent_stream.domain.times import Interval
 
 KEY_BYTES = 19
+NEVER = Interval(0, 0)
 
 
 class KeyOf(Protocol):
@@ -41,7 +42,7 @@ class Event:
     policy: Policy
     scopeless: bool = False  # its scope is read as `*`
     time: int | None = None
-    when: Interval = Interval(0, 0)
+    when: Interval = NEVER
     channel: str | None = None  # `email`, `sms`, `*`, `?` (unknown), None (not given)
     contacts: list[bytes] = field(default_factory=list)
     addresses: list[Address] = field(default_factory=list)

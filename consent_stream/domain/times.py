@@ -28,7 +28,7 @@ class Interval(NamedTuple):
 
 
 def parse_instant(text: object) -> int | None:
-    """Microseconds of an RFC 3339 text, digits beyond microseconds dropped; None for anything else, zoneless included."""
+    """Microseconds of an RFC 3339 text, digits beyond them dropped; None for anything else, zoneless included."""
     if not isinstance(text, str):
         return None
     match = _RFC3339.fullmatch(text)
@@ -70,7 +70,7 @@ def dated_hi(ordinal: int) -> int:
 
 
 def interval(clock: str, time: int | None, received: int) -> Interval:
-    """[lo, hi] of a fact whose source has this clock class (RULES §3). `time` is the parsed claim, None when unreadable."""
+    """[lo, hi] of a fact by the clock class of its source (RULES §3). `time` is the claim, None if unreadable."""
     if time is None or time < _YEAR_1990:
         return Interval(received, received, "no_time")
     claimed = start_of(day_of(time)) if clock == "dated" else time
@@ -101,7 +101,7 @@ def add_months(instant: int, months: int) -> int:
 
 @lru_cache(4096)
 def adult_from(birth: int) -> int:
-    """The end of the 16th birthday in UTC-12, the last place on earth to see it; born 29 Feb counts as 1 Mar (RULES §7)."""
+    """The end of the 16th birthday in UTC-12, the last to see it; born 29 Feb counts as 1 Mar (RULES §7)."""
     born = date.fromordinal(birth)
     if born.year + 16 > 9998:
         return FAR
