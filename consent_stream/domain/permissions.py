@@ -41,8 +41,15 @@ CONTACT_LEVEL = 2  # nobody proved control of an address there
 
 
 def granted(ev: Event) -> None:
-    purpose = ev.data.get("purpose", "marketing")
-    _grant(ev, purpose, ev.data.get("scope"))
+    _grant(ev, purpose_of(ev), ev.data.get("scope"))
+
+
+def purpose_of(ev: Event) -> str:
+    """The purpose given; marketing when there is none, and no purpose at all (empty) when it is not text."""
+    purpose = ev.data.get("purpose")
+    if purpose is None:
+        return "marketing"
+    return purpose if isinstance(purpose, str) else ""
 
 
 def sharing_granted(ev: Event) -> None:
@@ -51,7 +58,7 @@ def sharing_granted(ev: Event) -> None:
 
 def grant_topic(ev: Event, scope: object) -> None:
     """One topic of `preference.set` that is wanted."""
-    _grant(ev, ev.data.get("purpose", "marketing"), scope)
+    _grant(ev, purpose_of(ev), scope)
 
 
 def grant_row(ev: Event) -> None:
@@ -70,7 +77,7 @@ def grant_row(ev: Event) -> None:
     if not proven and not checked:
         ev.counts.append("incomplete_proof")
     else:
-        _grant(ev, ev.data.get("purpose", "marketing"), ev.data.get("scope"))
+        _grant(ev, purpose_of(ev), ev.data.get("scope"))
 
 
 def start_by_text(ev: Event, stop: tuple[str, str, str]) -> None:
@@ -88,10 +95,10 @@ def start_by_text(ev: Event, stop: tuple[str, str, str]) -> None:
 # -- admission -----------------------------------------------------------------------------------------
 
 
-def _grant(ev: Event, purpose: object, scope: object, names: tuple[Node, ...] = (), any_purpose: bool = False) -> None:
+def _grant(ev: Event, purpose: str, scope: object, names: tuple[Node, ...] = (), any_purpose: bool = False) -> None:
     """Admit one grant, or add the codes of all that is wrong with it."""
     before = len(ev.codes)
-    channel, targets = _targets(ev, purpose, scope)
+    channel, targets = _targets(ev, purpose)
     _check_source_and_time(ev)
     if ev.misread:
         ev.codes.append(ev.misread)
@@ -121,7 +128,7 @@ def _grant(ev: Event, purpose: object, scope: object, names: tuple[Node, ...] = 
             ev.add(key, channels, Delivery(False, ev.when.lo, ev.id, ev.source))
 
 
-def _targets(ev: Event, purpose: object, scope: object) -> tuple[str, list[tuple[bytes, int]]]:
+def _targets(ev: Event, purpose: str) -> tuple[str, list[tuple[bytes, int]]]:
     """The channel of a grant's node and the keys it goes under."""
     contacts = [(key, CONTACT) for key in ev.contacts]
     channel = ev.channel
@@ -156,14 +163,16 @@ def _check_source_and_time(ev: Event) -> None:
         ev.codes.append(ev.when.fault)
 
 
-def _node(purpose: object, channel: str, scope: object) -> Node | None:
+def _node(purpose: str, channel: str, scope: object) -> Node | None:
     if purpose not in PURPOSES or not valid_scope(scope):
         return None
     return parse_node(f"{purpose}:{channel}:{scope}")
 
 
-def _notice(ev: Event, purpose: object, any_purpose: bool) -> tuple[str, str]:
+def _notice(ev: Event, purpose: str, any_purpose: bool) -> tuple[str, str]:
     cited: Any = ev.data.get("notice")
+    ident: Any
+    version: str | None
     if cited is None and ev.type == "sms.inbound" and ev.rules.sms_notice:
         ident, version = ev.rules.sms_notice
     elif cited is None:
@@ -288,7 +297,7 @@ def delivered(ev: Event) -> None:
 
 
 def requested(ev: Event) -> None:
-    purpose = ev.data.get("purpose", "marketing")
+    purpose = purpose_of(ev)
     if ev.flawed:
         ev.codes.append("not_cloudevent")
     elif purpose in PURPOSES:
