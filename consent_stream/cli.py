@@ -4,12 +4,17 @@ A core install has no Faust, and `--help` must be quick, so a command's module i
 Every module in the table holds a click command named `command`.
 """
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from typing import Any
 
 import click
 
 from consent_stream import __version__
+from consent_stream.keyfile import KeyFileError
+from consent_stream.settings import SettingsError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "The whole story on the embedded broker; ends by itself."),
@@ -26,6 +31,31 @@ WORKER_EXTRA = ("faust", "mode", "aiokafka", "rocksdict", "prometheus_client")
 
 class LazyGroup(click.Group):
     """A click group whose commands are modules of `consent_stream.commands`."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Click's own, but what is wrong with a command line or a setting is one line and exit 2: scripts read it."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        try:
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except (click.UsageError, SettingsError, KeyFileError) as error:
+            text = error.format_message() if isinstance(error, click.UsageError) else str(error)
+            sys.exit(_said(text, 2))
+        except click.ClickException as error:
+            sys.exit(_said(error.format_message(), error.exit_code))
+        except click.Abort:  # Ctrl-C
+            sys.exit(130)
+        except BrokenPipeError:  # whoever read our output has seen enough, as in `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
+        sys.exit(code if isinstance(code, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -53,6 +83,11 @@ def _what_is_missing(command: str, error: ModuleNotFoundError) -> str:
     if name in WORKER_EXTRA:
         return f"`{command}` needs the worker extra ({name} is not installed): pip install 'consent-stream[worker]'"
     raise error
+
+
+def _said(text: str, code: int) -> int:
+    click.echo("consent-stream: " + " ".join(text.split()), err=True)
+    return code
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -77,7 +77,9 @@ class LocalKafka:
                 self._launch(program, jars)
                 return self
             except DevError:
-                lost_a_port = is_taken(self._controller_port) or (self._wanted_port == 0 and is_taken(self.port))
+                ended_by_itself = self.wait(timeout=0) is not None
+                self._end(signal.SIGKILL)
+                lost_a_port = ended_by_itself and (is_taken(self._controller_port) or is_taken(self.port))
                 if not (left and lost_a_port):
                     self.stop()
                     raise
@@ -201,4 +203,4 @@ def _cluster_id(log_dir: Path) -> str | None:
 def _last_line(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.exists() else []
     wanted = [line for line in lines if "ERROR" in line or "Exception" in line] or lines or ["it wrote nothing"]
-    return f"{wanted[-1].strip()} (see {log})" if lines else wanted[-1]
+    return wanted[-1].strip()

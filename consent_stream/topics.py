@@ -1,0 +1,160 @@
+"""The declared topics and a cluster: read, compare, make, put right. The worker's check at start is here too."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from consent_stream.settings import Settings
+from consent_stream.wire.topics import TOPICS, Difference, LiveTopic, Topic, differences, fatal
+
+TIMEOUT = 15.0
+EMBEDDED_CLUSTER = "mockCluster"  # librdkafka's mock cluster gives itself an id that begins so
+
+
+class Unreachable(Exception):
+    """Kafka did not answer; the text is one line that names the bootstrap servers."""
+
+
+class TopicsRefused(Exception):
+    """The topics are not fit to be worked on. differences: what is wrong, each with its reason."""
+
+    def __init__(self, found: Sequence[Difference]) -> None:
+        self.differences = tuple(found)
+        more = f" (and {len(found) - 1} more: consent-stream topics diff)" if len(found) > 1 else ""
+        super().__init__(f"{found[0]}{more}")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a cluster has of our topics. embedded: the memory-only broker, which knows no topic settings."""
+
+    live: Mapping[str, LiveTopic]
+    brokers: int
+    embedded: bool
+
+
+class TopicAdmin:
+    """Admin calls on the declared topics of one prefix."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._prefix = settings.topic_prefix
+        self._bootstrap = settings.bootstrap
+        # Kept as long as this object: an AdminClient that goes before its futures resolve fails them with _DESTROY.
+        self._admin = AdminClient({**settings.librdkafka(), "log_level": 0})
+
+    def read(self) -> Cluster:
+        """What is there now. On the embedded broker, asking for a topic makes it.
+
+        Errors: Unreachable.
+        """
+        names = [topic.full(self._prefix) for topic in TOPICS]
+        metadata = self._metadata()
+        embedded = str(metadata.cluster_id).startswith(EMBEDDED_CLUSTER)
+        if embedded:
+            found = {name: self._metadata(name).topics[name] for name in names}
+        else:
+            found = {name: metadata.topics[name] for name in names if name in metadata.topics}
+        configs = {} if embedded else self._configs(list(found))
+        live = {
+            name: LiveTopic(
+                partitions=len(topic.partitions),
+                replication=min((len(each.replicas) for each in topic.partitions.values()), default=0),
+                config=configs.get(name),
+            )
+            for name, topic in found.items()
+        }
+        return Cluster(live, len(metadata.brokers), embedded)
+
+    def diff(self) -> list[Difference]:
+        """What is not as declared.
+
+        Errors: Unreachable.
+        """
+        return differences(self.read().live, self._prefix)
+
+    def create(self, partitions: Mapping[Topic, int], replication: int) -> None:
+        """Make topics (topic → partition count), and wait until the brokers know them. One that exists is left alone.
+
+        Errors: KafkaException as the broker says; Unreachable when they do not appear in time.
+        """
+        new = [
+            NewTopic(topic.full(self._prefix), count, replication, config=topic.settings(replication))
+            for topic, count in partitions.items()
+        ]
+        if not new:
+            return
+        for future in self._admin.create_topics(new, operation_timeout=TIMEOUT, request_timeout=TIMEOUT).values():
+            try:
+                future.result()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else made it meanwhile
+                    raise
+        self._await_known({each.topic for each in new})
+
+    def _await_known(self, names: set[str]) -> None:
+        """The controller's yes comes before a broker lists the topics and their leaders."""
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
+            topics = self._metadata().topics
+            if all(name in topics and _is_led(topics[name]) for name in names):
+                return
+            time.sleep(0.05)
+        raise Unreachable(f"{self._bootstrap}: new topics did not appear within {TIMEOUT:.0f} s")
+
+    def alter(self, topic: str, settings: Mapping[str, str]) -> None:
+        """Set some settings of a topic (full name); the others stay as they are.
+
+        Errors: KafkaException as the broker says.
+        """
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        (future,) = self._admin.incremental_alter_configs([resource], request_timeout=TIMEOUT).values()
+        future.result()
+
+    def _metadata(self, topic: str | None = None) -> Any:
+        try:
+            return (
+                self._admin.list_topics(topic, timeout=TIMEOUT) if topic else self._admin.list_topics(timeout=TIMEOUT)
+            )
+        except KafkaException as error:
+            raise Unreachable(f"no Kafka answers at {self._bootstrap}: {error.args[0].str()}") from error
+
+    def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        if not resources:
+            return {}
+        described = self._admin.describe_configs(resources, request_timeout=TIMEOUT)
+        return {
+            resource.name: {name: entry.value for name, entry in future.result().items()}
+            for resource, future in described.items()
+        }
+
+
+def _is_led(topic: Any) -> bool:
+    return bool(topic.partitions) and all(each.leader >= 0 for each in topic.partitions.values())
+
+
+def check_topics(settings: Settings) -> Cluster:
+    """What a worker does before it starts: the cluster, if every topic is there and none could lose a "no".
+
+    Errors: Unreachable; TopicsRefused with every fatal difference.
+    """
+    admin = TopicAdmin(settings)
+    cluster = admin.read()
+    found = fatal(differences(cluster.live, settings.topic_prefix))
+    if found:
+        raise TopicsRefused(found)
+    return cluster
