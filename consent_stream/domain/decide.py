@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from consent_stream.domain.facts import CONTACT, KINDS, REASON_RANK, REVIEWED, Birth, Grant, Lift, Restriction
-from consent_stream.domain.nodes import ANY, CHANNELLESS, EVERYTHING, Node, covers, node, path
+from consent_stream.domain.clearing import View, ages, enough, level_to_clear, lifted, living, names, undeliverable
+from consent_stream.domain.facts import KINDS, REASON_RANK, Grant, Restriction
+from consent_stream.domain.nodes import ANY, CHANNELLESS, Node, covers, node, path
 from consent_stream.domain.policy import Tenant
-from consent_stream.domain.registers import Registers
-from consent_stream.domain.times import MINUTE, adult_from
 
 AGED = frozenset(("marketing", "sharing", "profiling"))
-_NEVER = -(1 << 62)
 
 
 class Decision(NamedTuple):
@@ -24,13 +22,6 @@ class Decision(NamedTuple):
     @property
     def allow(self) -> bool:
         return not self.reasons
-
-
-class View(NamedTuple):
-    """Registers as a question sees them: `base` lends its four kinds, nothing else."""
-
-    registers: Registers
-    base: bool = False
 
 
 def question(purpose: str, channel: str, scope: str) -> Node:
@@ -51,10 +42,10 @@ def decide(x: Node, at: int, views: Sequence[View], rules: Tenant, channel: str)
     reasons: dict[str, list[str]] = {}
     for view in views:
         for restriction in _concerning(view, where):
-            if not _lifted(view.registers, restriction, at) and not grants.clears(restriction):
+            if not lifted(view.registers, restriction, at) and not grants.clears(restriction):
                 reasons.setdefault(restriction.kind, []).append(restriction.id)
     if x.purpose in AGED:
-        minor = [birth.id for view in views if not view.base for birth, end in _ages(view.registers, at) if at < end]
+        minor = [birth.id for view in views if not view.base for birth, end in ages(view.registers, at) if at < end]
         if minor:
             reasons["minor"] = minor
     if x.channel != ANY:
@@ -70,7 +61,7 @@ def _decide_required(x: Node, at: int, views: Iterable[View]) -> Decision:
     where = path(x)
     for view in views:
         for restriction in _concerning(view, where):
-            if restriction.kind == "deceased" and not _lifted(view.registers, restriction, at):
+            if restriction.kind == "deceased" and not lifted(view.registers, restriction, at):
                 reasons.setdefault("deceased", []).append(restriction.id)
     _undeliverable(views, at, reasons)
     return Decision(tuple(reasons), tuple(ident for ids in reasons.values() for ident in ids))
@@ -82,43 +73,10 @@ def _concerning(view: View, where: frozenset[Node]) -> Iterator[Restriction]:
             yield restriction
 
 
-def _lifted(reg: Registers, restriction: Restriction, at: int) -> bool:
-    kind = restriction.kind
-    if KINDS[kind].cleared_by != "lift" and kind not in REVIEWED:
-        return False
-    return _earliest(reg.lifts.get((kind, restriction.node), ()), restriction.hi, at) is not None
-
-
-def _earliest(lifts: Iterable[Lift], hi: int, at: int) -> int | None:
-    """The lo of the first lift that is provably later than `hi` and counts at `at`."""
-    return min((lift.lo for lift in lifts if hi < lift.lo <= at), default=None)
-
-
-def _ages(reg: Registers, at: int) -> Iterator[tuple[Birth, int]]:
-    """Each asserted birth and the instant until which its subject is a child; a corrected one ends before it began."""
-    lifts = reg.lifts.get(("minor", EVERYTHING), ())
-    for birth in reg.births.values():
-        corrected = _earliest(lifts, birth.hi, at)
-        yield birth, adult_from(birth.date) if corrected is None else _NEVER
-
-
-def _void_through_age(reg: Registers, at: int) -> int:
-    """Grants with lo before this instant are void: their subject was a child, or was taken for one."""
-    lifts = reg.lifts.get(("minor", EVERYTHING), ())
-    bound = _NEVER
-    for birth in reg.births.values():
-        end = adult_from(birth.date)
-        corrected = _earliest(lifts, birth.hi, at)
-        bound = max(bound, end if corrected is None else min(end, corrected + 1))
-    return bound
-
-
 def _undeliverable(views: Iterable[View], at: int, reasons: dict[str, list[str]]) -> None:
     for view in views:
-        bounce, delivery = view.registers.bounced, view.registers.delivered
-        if view.base or view.registers.channels & CONTACT or bounce is None:
-            continue
-        if delivery is None or delivery.time > at or bounce.time >= delivery.time:
+        bounce = view.registers.bounced
+        if bounce is not None and not view.base and undeliverable(view.registers, at):
             reasons.setdefault("undeliverable", []).append(bounce.id)
 
 
@@ -130,24 +88,18 @@ class _Grants:
     ) -> None:
         self.x, self.at, self.rules = x, at, rules
         self.migrated = unrestricted and rules.allow_migrated and rules.min_evidence <= 2 and x.purpose != "sharing"
-        self.living = [grant for grant in _living(at, views, channel) if covers(grant.node, x)]
+        self.living = [grant for grant in living(at, views, channel) if covers(grant.node, x)]
         self.counting = [grant for grant in self.living if self.enough(grant) and grant.lo <= at < grant.valid_until]
 
     def enough(self, grant: Grant) -> bool:
-        """Whether its level lets it count."""
-        if grant.level >= 2:
-            return grant.level >= self.rules.min_evidence
-        return grant.level == 1 and self.migrated
+        return enough(grant, self.rules, self.migrated)
 
     def clears(self, restriction: Restriction) -> bool:
-        needed = 3 if restriction.kind == "sms_stop_review" else KINDS[restriction.kind].cleared_by
-        if isinstance(needed, str):
+        needed = level_to_clear(restriction.kind)
+        if needed is None:
             return False
         return any(
-            grant.lo > restriction.hi
-            and grant.level >= needed
-            and (grant.node == restriction.node or restriction.node in grant.names)
-            for grant in self.counting
+            grant.lo > restriction.hi and grant.level >= needed and names(grant, restriction) for grant in self.counting
         )
 
     def why_not(self) -> str:
@@ -157,41 +109,3 @@ class _Grants:
         if any(self.at < grant.valid_until and not self.enough(grant) for grant in covering):
             return "evidence_too_low"
         return "no_consent"
-
-
-def _living(at: int, views: Sequence[View], channel: str) -> Iterator[Grant]:
-    """Grants that are not void in the joined registers, whatever node they are about (RULES §5)."""
-    own = [view.registers for view in views if not view.base]
-    if not any(reg.grants for reg in own) or any(reg.all_void for reg in own):
-        return
-    voids: dict[str, int] = {}
-    for reg in own:
-        for void in reg.voids.values():
-            voids[void.selector] = min(void.since, voids.get(void.selector, void.since))
-    bound = max((_void_through_age(reg, at) for reg in own), default=_NEVER)
-    bound = max(bound, 1 + _greatest_hi("erased", (view.registers for view in views)))
-    texted = max(bound, 1 + _greatest_hi("reassigned", own))
-    for reg in own:
-        on_phone = channel == "sms" and not reg.channels & CONTACT
-        for grant in reg.grants:
-            limit = texted if on_phone or grant.node.channel == "sms" else bound
-            if grant.lo >= limit and not (voids and _selected(grant, voids)):
-                yield grant
-
-
-def _greatest_hi(kind: str, registers: Iterable[Registers]) -> int:
-    return max(
-        (r.hi for reg in registers if reg.restrictions for r in reg.restrictions.values() if r.kind == kind),
-        default=_NEVER,
-    )
-
-
-def _selected(grant: Grant, voids: dict[str, int]) -> bool:
-    if f"grant:{grant.source}#{grant.id}" in voids:
-        return True
-    if grant.batch and f"batch:{grant.batch}" in voids:
-        return True
-    if f"notice:{grant.notice_id}@{grant.notice_version}" in voids:
-        return True
-    since = voids.get(f"credential:{grant.credential}") if grant.credential else None
-    return since is not None and grant.lo >= since - 5 * MINUTE

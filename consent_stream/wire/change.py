@@ -1,0 +1,43 @@
+"""`consent_change`: what changed in the standing of a key on one list, and by which event."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from consent_stream.domain.facts import Fact
+from consent_stream.domain.standing import Standing
+from consent_stream.wire.avro import array, long, shared_text, text
+from consent_stream.wire.schemas import CONSENT_CHANGE
+
+
+@lru_cache(8192)
+def _standing(s: Standing) -> bytes:
+    return b"".join(
+        (
+            text(s.status),
+            array([text(reason) for reason in s.reasons]),
+            array([text(scope) for scope in s.blocked_scopes]),
+            text(s.label),
+        )
+    )
+
+
+def encode_change(channel: str, before: Standing, after: Standing, cause: Fact, version: int) -> bytes:
+    """The value of a record in `consent.changes`; its key is the subject key."""
+    return b"".join(
+        (
+            CONSENT_CHANGE,
+            shared_text(cause.tenant),
+            shared_text(channel),
+            long(version),
+            long(cause.received),
+            text(cause.id),
+            shared_text(cause.source),
+            shared_text(cause.type),
+            long(cause.partition),
+            long(cause.offset),
+            b"\1" if cause.derived else b"\0",
+            _standing(before),
+            _standing(after),
+        )
+    )

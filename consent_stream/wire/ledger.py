@@ -1,0 +1,71 @@
+"""`ledger_fact`: the record of `consent.ledger`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from consent_stream.domain.facts import Fact, Part
+from consent_stream.wire.avro import WireError, long, read_count, read_long, read_shared, read_text, read_time, text
+from consent_stream.wire.parts import READERS, WRITERS
+from consent_stream.wire.schemas import LEDGER_FACT, check_header
+
+
+@lru_cache(8192)
+def _origin(source: str, type_: str) -> bytes:
+    return text(source) + text(type_)
+
+
+@lru_cache(4096)
+def _head(tenant: str) -> bytes:
+    return LEDGER_FACT + text(tenant)
+
+
+def encode_fact(fact: Fact) -> bytes:
+    """The value of a ledger record; its key is `fact.key`."""
+    _, channels, tenant, ident, source, type_, received, partition, offset, derived, parts = fact
+    out = [
+        _head(tenant),
+        text(ident),
+        _origin(source, type_),
+        long(received),
+        long(partition),
+        long(offset),
+        long(channels),
+        b"\1" if derived else b"\0",
+    ]
+    if parts:
+        out.append(long(len(parts)))
+        for part in parts:
+            branch, write = WRITERS[type(part)]
+            out.append(branch)
+            out.append(write(part))
+    out.append(b"\0")
+    return b"".join(out)
+
+
+def decode_fact(key: bytes, b: bytes) -> Fact:
+    """The fact in a ledger record. Errors: `WireError` when the bytes are no ledger fact of a known schema."""
+    check_header(b, LEDGER_FACT)
+    try:
+        tenant, p = read_shared(b, 10)
+        ident, p = read_text(b, p)
+        source, p = read_shared(b, p)
+        type_, p = read_shared(b, p)
+        received, p = read_time(b, p)
+        partition, p = read_long(b, p)
+        offset, p = read_long(b, p)
+        channels, p = read_long(b, p)
+        derived = b[p] == 1
+        parts: list[Part] = []
+        n, p = read_count(b, p + 1)
+        while n:
+            for _ in range(n):
+                branch = b[p] >> 1
+                part, p = READERS[branch](b, p + 1)
+                parts.append(part)
+            n, p = read_count(b, p)
+    except (IndexError, UnicodeDecodeError) as exc:
+        raise WireError("bad_avro", "a ledger fact that ends early or holds no text") from exc
+    if p != len(b):
+        raise WireError("bad_avro", "bytes behind a ledger fact")
+    return Fact(key, channels, tenant, ident, source, type_, received, partition, offset, derived, tuple(parts))
