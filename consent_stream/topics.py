@@ -18,7 +18,7 @@ from confluent_kafka.admin import (
 from consent_stream.settings import Settings
 from consent_stream.wire.topics import TOPICS, Difference, LiveTopic, Topic, differences, fatal
 
-TIMEOUT = 15.0
+TIMEOUT = 10.0  # seconds for one answer; a broker far away with TLS and SASL takes two or three to say hello
 EMBEDDED_CLUSTER = "mockCluster"  # librdkafka's mock cluster gives itself an id that begins so
 
 
@@ -83,8 +83,10 @@ class TopicAdmin:
         """
         return differences(self.read().live, self._prefix)
 
-    def create(self, partitions: Mapping[Topic, int], replication: int) -> None:
-        """Make topics (topic → partition count), and wait until the brokers know them. One that exists is left alone.
+    def create(self, partitions: Mapping[Topic, int], replication: int) -> set[str]:
+        """Make topics (topic → partition count), wait until the brokers know them; the full names of those made.
+
+        One that exists is left alone.
 
         Errors: KafkaException as the broker says; Unreachable when they do not appear in time.
         """
@@ -93,14 +95,18 @@ class TopicAdmin:
             for topic, count in partitions.items()
         ]
         if not new:
-            return
-        for future in self._admin.create_topics(new, operation_timeout=TIMEOUT, request_timeout=TIMEOUT).values():
+            return set()
+        made = set()
+        answers = self._admin.create_topics(new, operation_timeout=TIMEOUT, request_timeout=TIMEOUT)
+        for name, future in answers.items():
             try:
                 future.result()
+                made.add(name)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else made it meanwhile
                     raise
-        self._await_known({each.topic for each in new})
+        self._await_known(set(answers))
+        return made
 
     def _await_known(self, names: set[str]) -> None:
         """The controller's yes comes before a broker lists the topics and their leaders."""

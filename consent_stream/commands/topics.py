@@ -1,6 +1,7 @@
 """`consent-stream topics apply|diff`: the one declaration and a cluster."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -14,6 +15,7 @@ from consent_stream.settings import Settings
 from consent_stream.topics import Cluster, TopicAdmin, Unreachable
 from consent_stream.wire.topics import LEDGER, PARTITIONS, TOPICS, Difference, Topic, differences
 
+SETTLE_SECONDS = 5.0
 EMBEDDED = "embedded broker: topics appear when they are asked for, with 4 partitions, and take no settings"
 
 
@@ -40,16 +42,14 @@ def apply(settings: Settings, partitions: int | None, replication_factor: int | 
     """
     admin = TopicAdmin(settings)
     try:
-        cluster = admin.read()
-        done = {} if cluster.embedded else _put_right(admin, cluster, settings, partitions, replication_factor)
-        after = admin.read()
+        after, done = _settle(admin, settings, partitions, replication_factor)
     except Unreachable as error:
         raise click.ClickException(str(error)) from error
     except KafkaException as error:
         raise click.ClickException(f"Kafka refused: {error.args[0].str()}") from error
     left = differences(after.live, settings.topic_prefix)
     if as_json:
-        click.echo(json.dumps({"embedded": cluster.embedded, "done": done, "left": [asdict(each) for each in left]}))
+        click.echo(json.dumps({"embedded": after.embedded, "done": done, "left": [asdict(each) for each in left]}))
     else:
         _show_applied(after, done, settings.topic_prefix)
         _show_differences(left)
@@ -83,6 +83,25 @@ def diff(settings: Settings, as_json: bool) -> None:
         raise SystemExit(1)
 
 
+def _settle(
+    admin: TopicAdmin, settings: Settings, partitions: int | None, replication: int | None
+) -> tuple[Cluster, dict[str, str]]:
+    """Put right until nothing is left but what no call can change; the cluster then, and what was done.
+
+    Rounds, because a broker answers from its own copy of the metadata, which follows the controller by moments.
+    """
+    done: dict[str, str] = {}
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        cluster = admin.read()
+        left = differences(cluster.live, settings.topic_prefix)
+        alterable = [each for each in left if each.found is None or each.setting != "partitions"]
+        if cluster.embedded or not alterable or time.monotonic() > deadline:
+            return cluster, done
+        done = _put_right(admin, cluster, settings, partitions, replication) | done
+        time.sleep(0.05)
+
+
 def _put_right(
     admin: TopicAdmin, cluster: Cluster, settings: Settings, partitions: int | None, replication: int | None
 ) -> dict[str, str]:
@@ -90,8 +109,8 @@ def _put_right(
     copies = replication or min(3, cluster.brokers)
     prefix = settings.topic_prefix
     missing = [topic for topic in TOPICS if topic.full(prefix) not in cluster.live]
-    admin.create({topic: _count(topic, cluster, prefix, partitions) for topic in missing}, copies)
-    done = {topic.full(prefix): "created" for topic in missing}
+    made = admin.create({topic: _count(topic, cluster, prefix, partitions) for topic in missing}, copies)
+    done = {topic.full(prefix): "created" for topic in missing if topic.full(prefix) in made}
     wrong: dict[str, dict[str, str]] = {}
     for each in differences(cluster.live, prefix):
         if each.found is not None and each.setting != "partitions":
