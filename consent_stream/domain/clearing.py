@@ -61,7 +61,7 @@ def _void_through_age(reg: Registers, at: int) -> int:
 
 
 def undeliverable(reg: Registers, at: int) -> bool:
-    """A hard bounce stands that no later delivery answers. A delivery counts from its lo on; contacts have no mailbox."""
+    """A hard bounce stands that no later delivery answers. A delivery counts from its lo on."""
     bounce, delivery = reg.bounced, reg.delivered
     if bounce is None or reg.channels & CONTACT:
         return False

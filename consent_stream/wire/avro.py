@@ -82,7 +82,7 @@ _M1, _M2, _M3 = 0x007F007F007F007F, 0x00003FFF00003FFF, 0x000000000FFFFFFF
 
 
 def read_time(b: bytes, p: int) -> tuple[int, int]:
-    """As `read_long`, quick for the eight bytes of an instant: their groups of seven bits are drawn together at once."""
+    """As `read_long`, quick for the eight bytes of an instant: groups of seven bits are drawn together at once."""
     z = int.from_bytes(b[p : p + 8], "little")
     if z & 0x8080808080808080 != 0x0080808080808080:
         return read_long(b, p)

@@ -23,8 +23,14 @@ NAMES = (
 
 @cache
 def schema(name: str) -> Any:
-    """The parsed schema of `schemas/<name>.avsc`."""
-    return fastavro.schema.parse_schema(schema_json(name))
+    """The parsed schema of `schemas/<name>.avsc`, without logical types: our times are integers."""
+    return fastavro.schema.parse_schema(_physical(schema_json(name)))
+
+
+def _physical(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _physical(value) for key, value in node.items() if key != "logicalType"}
+    return [_physical(item) for item in node] if isinstance(node, list) else node
 
 
 @cache

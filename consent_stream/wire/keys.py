@@ -1,0 +1,87 @@
+"""Subject keys: 19 bytes that stand for an address or a contact of one tenant and tell nothing else (WIRE §2).
+
+`version 0x01 | kind ('a' address, 'c' contact) | kid | first 16 bytes of HMAC-SHA-256`. The key is derived per tenant,
+so that no key of one tenant equals one of another, and a mailer can be given its own tenant's key alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from functools import lru_cache
+
+ROOT_KEY_BYTES = 32
+SUBJECT_KEY_BYTES = 19
+HEARTBEAT_KEY = b"\x01H" + bytes(17)
+_CACHED = 131_072  # recent addresses whose key is remembered
+
+
+class UnknownTenantKey(KeyError):
+    """No key material for that tenant. The message names the tenant, nothing else."""
+
+
+class Keyring:
+    """Key material of a process: root keys by key id, or single tenants' derived keys.
+
+    Shapes: `roots` {kid: 32 bytes}; `derived` {(tenant, kid): 32 bytes}; `current` is the kid of new facts.
+    """
+
+    def __init__(
+        self,
+        roots: Mapping[int, bytes] | None = None,
+        current: int | None = None,
+        derived: Mapping[tuple[str, int], bytes] | None = None,
+    ) -> None:
+        self._roots, self._derived = dict(roots or {}), dict(derived or {})
+        kids = {*self._roots, *(kid for _, kid in self._derived)}
+        if not kids:
+            raise ValueError("a keyring needs at least one key")
+        for kid in kids:
+            if not 0 <= kid <= 255:
+                raise ValueError(f"key id {kid} is not from 0 to 255")
+        for key in (*self._roots.values(), *self._derived.values()):
+            if len(key) != ROOT_KEY_BYTES:
+                raise ValueError(f"a key of {len(key)} bytes; {ROOT_KEY_BYTES} are needed")
+        self.kids = tuple(sorted(kids))
+        self.current = max(kids) if current is None else current
+        if self.current not in kids:
+            raise ValueError(f"the current key id {self.current} is not among the keys")
+        self.tenant_key = lru_cache(4096)(self._tenant_key)
+        self.subject = lru_cache(_CACHED)(self._subject)
+
+    def __repr__(self) -> str:
+        return f"Keyring(kids={self.kids}, current={self.current})"
+
+    def _tenant_key(self, tenant: str, kid: int) -> bytes:
+        """HKDF-SHA256 (RFC 5869) of the root key with empty salt. Errors: `UnknownTenantKey`."""
+        known = self._derived.get((tenant, kid))
+        if known is not None:
+            return known
+        root = self._roots.get(kid)
+        if root is None:
+            raise UnknownTenantKey(tenant)
+        extracted = hmac.digest(bytes(hashlib.sha256().digest_size), root, "sha256")
+        return hmac.digest(extracted, b"consent-stream/tenant/" + tenant.encode() + b"\1", "sha256")
+
+    def _subject(self, tenant: str, channel: str, canonical: str) -> bytes:
+        """The subject key of a canonical address or contact id under the current key id."""
+        return self.under(self.current, tenant, channel, canonical)
+
+    def under(self, kid: int, tenant: str, channel: str, canonical: str) -> bytes:
+        """The subject key under one key id; while keys rotate, a gate asks under each."""
+        message = f"1\0{tenant}\0{channel}\0{canonical}".encode()
+        digest = hmac.digest(self.tenant_key(tenant, kid), message, "sha256")
+        return b"\x01" + (b"c" if channel == "contact" else b"a") + bytes((kid,)) + digest[:16]
+
+    def all(self, tenant: str, channel: str, canonical: str) -> list[bytes]:
+        """The subject keys under every live key id of the tenant. Errors: `UnknownTenantKey` when there is none."""
+        found = []
+        for kid in self.kids:
+            try:
+                found.append(self.under(kid, tenant, channel, canonical))
+            except UnknownTenantKey:
+                continue
+        if not found:
+            raise UnknownTenantKey(tenant)
+        return found

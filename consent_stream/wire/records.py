@@ -1,0 +1,81 @@
+"""Records of `consent.events` → events, and what goes to quarantine when they are none (WIRE §1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from typing import Any
+
+import fastavro
+import orjson
+
+from consent_stream.wire.avro import WireError
+from consent_stream.wire.schemas import CONSENT_EVENT, schema
+
+MAX_VALUE = 256 * 1024  # bytes
+MAX_BATCH = 1000  # events in one record
+Headers = list[tuple[str, bytes]]
+
+
+def read_events(value: bytes | None) -> list[Any]:
+    """The events in a record, as parsed; whether each is a CloudEvent is judged later.
+
+    Errors: `WireError` with the quarantine code `too_large` or `not_cloudevent`.
+    """
+    if not value:
+        raise WireError("not_cloudevent", "an empty value")
+    if len(value) > MAX_VALUE:
+        raise WireError("too_large", f"{len(value)} bytes; at most {MAX_VALUE} are read")
+    if value[:2] == b"\xc3\x01":
+        return [_read_avro(value)]
+    if value[0] in (0, 1):
+        raise WireError("not_cloudevent", "registry framing with an unknown schema")
+    try:
+        parsed = orjson.loads(value)
+    except orjson.JSONDecodeError as exc:
+        raise WireError("not_cloudevent", f"no JSON: {exc.msg} at byte {exc.pos}") from None
+    if isinstance(parsed, list):
+        if not 0 < len(parsed) <= MAX_BATCH:
+            raise WireError("not_cloudevent", f"a batch of {len(parsed)} events; 1 to {MAX_BATCH} are read")
+        return parsed
+    return [parsed]
+
+
+def _read_avro(value: bytes) -> dict[str, Any]:
+    if value[:10] != CONSENT_EVENT:
+        raise WireError("not_cloudevent", "an Avro value of an unknown schema")
+    try:
+        record: Any = fastavro.schemaless_reader(BytesIO(value[10:]), schema("consent_event"), None)
+        data = {name: field for name, field in record["data"].items() if field is not None}
+        extra = orjson.loads(data.pop("extra", "{}"))
+    except (EOFError, IndexError, ValueError, UnicodeDecodeError, OverflowError, MemoryError) as exc:
+        raise WireError("not_cloudevent", "an Avro event that cannot be read") from exc
+    if not isinstance(extra, dict):
+        raise WireError("not_cloudevent", "an Avro event whose extra is no JSON object")
+    event = {name: field for name, field in record.items() if field is not None}
+    event["data"] = extra | data
+    return event
+
+
+def error_headers(
+    code: str,
+    stage: str,
+    place: tuple[str, int, int],
+    message: str = "",
+    indices: Sequence[int] = (),
+    original: Iterable[tuple[str, bytes]] = (),
+) -> Headers:
+    """Headers of a quarantined record: the original ones, then why and whence. `indices` are events of a batch."""
+    topic, partition, offset = place
+    headers = [(name, raw) for name, raw in original if not name.startswith("consent-error-")]
+    headers += [
+        ("consent-error-code", code.encode()),
+        ("consent-error-stage", stage.encode()),
+        ("consent-error-topic", topic.encode()),
+        ("consent-error-partition", str(partition).encode()),
+        ("consent-error-offset", str(offset).encode()),
+        ("consent-error-message", message.encode()),
+    ]
+    if indices:
+        headers.append(("consent-error-events", ",".join(map(str, indices)).encode()))
+    return headers
