@@ -24,6 +24,7 @@ def leashed(argv: Sequence[str]) -> list[str]:
 
 
 def main(args: Sequence[str]) -> None:
+    """Become the program in `args` (parent's process id first), or exit when that parent is gone already."""
     parent, program = int(args[0]), list(args[1:])
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

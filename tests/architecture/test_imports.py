@@ -1,0 +1,114 @@
+"""Imports point one way. Who may import whom is this table; a new part of the package needs a line in it."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import consent_stream
+
+PACKAGE = Path(consent_stream.__file__).parent
+FAUST = {"faust", "mode", "aiokafka", "rocksdict"}  # the worker extra
+METRICS = {"prometheus_client"}
+LEAVES = {"settings", "keyfile"}  # what an operator sets: no layer of their own
+
+STANDARD = sys.stdlib_module_names
+
+# part → (parts of ours it may import, libraries it may import beside the standard one)
+ALLOWED: dict[str, tuple[set[str], set[str]]] = {
+    "domain": (set(), {"idna", "phonenumbers"}),
+    "wire": ({"domain"}, {"orjson", "fastavro", "msgspec", "phonenumbers"}),
+    "settings": (set(), {"faust"}),
+    "keyfile": (set(), set()),
+    "topics": ({"settings", "wire"}, {"confluent_kafka"}),
+    "publisher": ({"settings", "wire"}, {"confluent_kafka"}),
+    # Faust made fit. It knows nothing of consent, so not even the wire.
+    "engine": ({"settings"}, FAUST | {"confluent_kafka", "orjson", *METRICS}),
+    "topology": (LEAVES | {"domain", "wire", "engine", "topics"}, {"faust", "confluent_kafka", "orjson", *METRICS}),
+    # A core install has a gate and no Faust.
+    "gate": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "lmdb", "orjson"}),
+    "edge": (LEAVES | {"domain", "wire", "topics", "publisher"}, {"confluent_kafka", "aiohttp", "jinja2", "orjson"}),
+    "inspection": (LEAVES | {"domain", "wire", "topics", "gate"}, {"confluent_kafka", "rich", "orjson"}),
+}  # fmt: skip
+# The outermost parts put the others together.
+OUTER = {"cli", "commands", "dev", "worker", "simulation", "__main__", "__init__"}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported(path: Path) -> Iterator[tuple[str, ...]]:
+    """Every module that a file imports, anywhere in it, as parts of its absolute name."""
+    here = ("consent_stream", *path.relative_to(PACKAGE).with_suffix("").parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (tuple(each.name.split(".")) for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = here[: len(here) - node.level] if node.level else ()
+            module = (*above, *(node.module.split(".") if node.module else ()))
+            # `from consent_stream import gate` names a part in the list of names.
+            yield from ((*module, each.name) if module == ("consent_stream",) else module for each in node.names)
+
+
+def faults(path: Path, names: Iterator[tuple[str, ...]]) -> list[str]:
+    part = part_of(path)
+    if part in OUTER:
+        return []
+    if part not in ALLOWED:
+        return [f"{part} has no line in ALLOWED"]
+    ours, libraries = ALLOWED[part]
+    found = []
+    for name in names:
+        if name[0] == "consent_stream":
+            if len(name) > 1 and name[1] not in ours | {part, "__version__"}:
+                found.append(f"{part} imports {'.'.join(name)}")
+        elif name[0] not in STANDARD and name[0] not in libraries:
+            found.append(f"{part} imports the library {name[0]}")
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_what_its_part_may(path):
+    assert faults(path, imported(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "line"),
+    [
+        ("domain/x.py", "from consent_stream.wire import topics"),
+        ("domain/x.py", "import orjson"),
+        ("engine/x.py", "from ..domain.facts import Fact"),
+        ("gate/x.py", "def f():\n    import faust"),
+        ("wire/x.py", "from consent_stream import settings"),
+        ("newpart/x.py", "import os"),
+    ],
+)
+def test_the_check_sees_what_it_forbids(where, line, tmp_path, monkeypatch):
+    path = tmp_path / where
+    path.parent.mkdir()
+    path.write_text(line)
+    monkeypatch.setattr(f"{__name__}.PACKAGE", tmp_path)
+    assert faults(path, imported(path)) != []
+
+
+def test_what_a_core_install_runs_is_free_of_faust_until_it_is_asked_for():
+    """Module level imports of the outer parts too: `consent-stream publish` must work where Faust is not installed."""
+    lazily = {"worker.py", "commands/worker.py", "commands/demo.py"}
+    for path in modules():
+        name = str(path.relative_to(PACKAGE))
+        if part_of(path) in {"engine", "topology"} or name in lazily:
+            continue
+        top = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        libraries = {name.split(".")[0] for node in top for name in _names(node)}
+        assert not libraries & FAUST, path
+
+
+def _names(node: ast.Import | ast.ImportFrom) -> list[str]:
+    return [each.name for each in node.names] if isinstance(node, ast.Import) else [node.module or ""]
