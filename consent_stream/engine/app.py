@@ -59,6 +59,7 @@ class SliceApp(faust.App):  # type: ignore[misc]
       Such a worker does not leave the group when stopped: its partitions wait for it until the session times out.
     outputs: topics the agents emit to, checked at start, leaders looked up before the first record.
     slice_records, slice_bytes: largest slice (one record always fits). fetch_max_wait_ms: an idle fetch's wait.
+    lanes: copies of each agent's body, each with its own partitions: one works while another waits for proof.
 
     Errors: ValueError for a malformed CONSENT_FAIL_POINT. Faults while running end the process: see `failure`.
     """
@@ -75,6 +76,7 @@ class SliceApp(faust.App):  # type: ignore[misc]
         slice_records: int = 2000,
         slice_bytes: int = 1 << 20,
         fetch_max_wait_ms: int = 50,
+        lanes: int = 2,
         **options: Any,
     ) -> None:
         failure.arm(os.environ.get("CONSENT_FAIL_POINT"))
@@ -83,10 +85,11 @@ class SliceApp(faust.App):  # type: ignore[misc]
         self.outputs = list(outputs)
         self.slice_records, self.slice_bytes = slice_records, slice_bytes
         self.fetch_max_wait_ms = fetch_max_wait_ms
+        self.lanes = lanes
         self.identity = Identity(kafka)
         self.memory = StoreMemory()
         self.threads = ThreadPoolExecutor(16, thread_name_prefix="slices")
-        self._outboxes: dict[str, Outbox] = {}
+        self._outboxes: dict[tuple[str, int], Outbox] = {}
         self._ready_hooks: list[Callable[[frozenset[TP]], None]] = []
         self._lock = DataDirLock(Path(datadir))
         settings = {**_SETTINGS, "consumer_group_instance_id": worker_id, **kafka.aiokafka(), **options}
@@ -115,11 +118,12 @@ class SliceApp(faust.App):  # type: ignore[misc]
         """The unit of work of one slice in a stage without a table."""
         return Unit(self, piece)
 
-    def outbox(self, source: str) -> Outbox:
-        """The idempotent producer of the stage that reads `source`: a flush waits for that stage's records only."""
-        if source not in self._outboxes:
-            self._outboxes[source] = Outbox(self.kafka)
-        return self._outboxes[source]
+    def outbox(self, piece: Slice) -> Outbox:
+        """The idempotent producer of the stage and lane of `piece`: a flush waits for that lane's records only."""
+        lane = piece.topic, piece.partition % self.lanes
+        if lane not in self._outboxes:
+            self._outboxes[lane] = Outbox(self.kafka)
+        return self._outboxes[lane]
 
     def positions(self) -> dict[TP, Position]:
         """How far each owned source partition has been applied. Empty before the first assignment."""

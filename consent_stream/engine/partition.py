@@ -30,7 +30,7 @@ class Meta:
     """What the rows reflect.
 
     cluster, topic: whose changelog. changelog: the next offset to restore from (a lower bound is enough: reading newer
-    values again changes nothing). written_s: when (Unix time). sources: topic → (topic id, offset after the last slice).
+    values again changes nothing). written_s: when (Unix time). sources: topic → (id, offset after the last slice).
     rewind: sources to be folded again from their beginning, because the changelog that held their state is gone.
     """
 

@@ -33,7 +33,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What the consumer knew of a partition at one instant: its position, the log's end, when a response said so (ms)."""
+    """What the consumer knew of a partition at one instant: position, end of the log, time of that response (ms)."""
 
     position: int | None
     highwater: int | None

@@ -9,6 +9,7 @@ from typing import Any
 import faust
 
 from .failure import fail_stop
+from .lanes import Lanes
 from .slices import Slice
 
 
@@ -26,9 +27,10 @@ class SliceStream(faust.Stream):  # type: ignore[misc]
         self._finalized = True
         await self.maybe_start()
         consumer = self.app.consumer
+        lanes = self._lanes()
         while not self.should_stop:
             try:
-                event = await self.channel.__anext__()
+                event = await lanes.next(self.concurrency_index or 0)
             except StopAsyncIteration:  # the channel ends when the app stops; inside a generator it would be an error
                 return
             message = event.message
@@ -43,6 +45,13 @@ class SliceStream(faust.Stream):  # type: ignore[misc]
             self._set_current_event(None)
             consumer.ack(message)
 
+    def _lanes(self) -> Lanes:
+        """Those of the channel, which Faust shares between the copies of an agent."""
+        if not hasattr(self.channel, "lanes"):
+            self.channel.lanes = Lanes(self.channel, self.app.lanes)
+        lanes: Lanes = self.channel.lanes
+        return lanes
+
     def _is_stale(self, message: Any) -> bool:
         app = self.app
         return (
@@ -53,7 +62,12 @@ class SliceStream(faust.Stream):  # type: ignore[misc]
 
 
 class SliceAgent(faust.Agent):  # type: ignore[misc]
-    """Faust restarts an agent that raised and goes on with the next event; here the process ends and replays."""
+    """Runs one copy of the body for each lane. Faust restarts an agent that raised and goes on with the next event;
+    here the process ends and replays."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.concurrency = self.app.lanes
 
     async def _execute_actor(self, coro: Any, aref: Any) -> None:
         async def guarded() -> None:

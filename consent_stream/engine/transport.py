@@ -20,9 +20,8 @@ from .thread import SliceThread
 
 log = logging.getLogger(__name__)
 
-#: Slices in flight: one being worked on, one waiting; enough to never idle, few enough to end a rebalance quickly.
+#: Slices in flight of a partition: one being worked on, one waiting; few enough to end a rebalance quickly.
 PER_PARTITION = 2
-PER_TOPIC = 4
 
 
 class SliceConsumer(driver.Consumer):  # type: ignore[misc]
@@ -77,6 +76,9 @@ class SliceConsumer(driver.Consumer):  # type: ignore[misc]
     # -- delivery
 
     async def _drain_messages(self, fetcher: Any) -> None:
+        per_topic = (
+            PER_PARTITION * self.app.lanes + 2
+        )  # no lane idles because another one's slices fill the topic's room
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):
                 if not self.flow_active:
@@ -84,7 +86,7 @@ class SliceConsumer(driver.Consumer):  # type: ignore[misc]
                     continue
                 self._room.clear()
                 self.progress.advance()
-                if rooms := self.progress.room(self._active_partitions, PER_PARTITION, PER_TOPIC):
+                if rooms := self.progress.room(self._active_partitions, PER_PARTITION, per_topic):
                     async with self._fetching:
                         await self._fetch(rooms)
                     await asyncio.sleep(0)  # let a waiting perform_seek take the lock

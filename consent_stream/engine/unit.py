@@ -68,7 +68,7 @@ class Unit:
 
     def _prove(self) -> None:
         reach("unit.before-produce")
-        self._app.outbox(self.piece.topic).deliver(self._effects)
+        self._app.outbox(self.piece).deliver(self._effects)
         reach("unit.after-outputs")
         reach("unit.before-commit")
         reach("unit.after-commit")

@@ -35,6 +35,7 @@ app = SliceApp(
     worker_id=E.get("WORKER") or None,
     outputs=[MID, QUARANTINE] if STAGES == "1" else [OUT],
     slice_records=int(E.get("SLICE", "2000")),
+    lanes=int(E.get("LANES", "2")),
     broker_session_timeout=SESSION,
     broker_heartbeat_interval=SESSION / 5,
 )
