@@ -30,7 +30,8 @@ class LocalKafka:
     """One Kafka node on 127.0.0.1: `start()`, `stop()`, `kill()`, or a `with` block.
 
     port: 0 asks for a free one. data: the directory to keep records in; None is a temporary one, removed at the end.
-    heap: the JVM's limit. properties: broker settings that override server.properties. jar_set: see `kafka_jars`.
+    heap: the JVM's limit. jar_set: see `kafka_jars`. properties: broker settings that override server.properties, with
+    the same placeholders. users: name → password, for SCRAM-SHA-512 on a listener that `properties` add.
     The JVM dies with this process, however this process ends (`leash`).
     """
 
@@ -41,6 +42,7 @@ class LocalKafka:
         *,
         heap: str = "768m",
         properties: Mapping[str, str] | None = None,
+        users: Mapping[str, str] | None = None,
         jar_set: JarSet = "broker",
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -49,6 +51,7 @@ class LocalKafka:
         self._wanted_port = port
         self._heap = heap
         self._properties = dict(properties or {})
+        self._users = dict(users or {})
         self._jar_set: JarSet = jar_set
         self._say = say
         self._scratch: Path | None = None
@@ -143,11 +146,11 @@ class LocalKafka:
 
     def _write_settings(self, home: Path) -> Path:
         template = (files("consent_stream.dev") / "server.properties").read_text()
+        # A later line wins in a Java properties file.
+        template += "".join(f"{name}={wanted}\n" for name, wanted in self._properties.items())
         values = {"port": self.port, "controller_port": self._controller_port, "log_dir": home / "log"}
         for name, value in values.items():
             template = template.replace("{" + name + "}", str(value))
-        # A later line wins in a Java properties file.
-        template += "".join(f"{name}={wanted}\n" for name, wanted in self._properties.items())
         settings = home / "server.properties"
         settings.write_text(template)
         (home / "log4j2.properties").write_text((files("consent_stream.dev") / "log4j2.properties").read_text())
@@ -158,6 +161,8 @@ class LocalKafka:
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
         command = [program, "-Xmx128m", "-cp", classpath, "kafka.tools.StorageTool"]
         command += ["format", "-t", identity, "-c", str(settings)]
+        for name, password in self._users.items():
+            command += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         with log.open("wb") as output:
             ran = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
         if ran.returncode != 0:
