@@ -24,7 +24,7 @@ def derive(reg: Registers, changed: Iterable[Part], cause: Fact) -> list[Fact]:
         return []
     targets: dict[bytes, list[Part]] = {}
     for link in new_links:
-        whole = list(_passing(reg, _everything(reg), link.channels))
+        whole = list(_passing(reg, _everything(reg), reg.links[link.key]))
         if whole:
             targets[link.key] = whole
     if travelling:

@@ -41,6 +41,7 @@ class _Type(NamedTuple):
     apply: Callable[[Event], None] | None  # None: unknown
     known: bool
     scopeless: bool = False
+    other_version: bool = False
 
 
 @lru_cache(4096)
@@ -52,8 +53,10 @@ def read_type(text: str) -> _Type:
     for start in range(len(parts)):
         known = ".".join(parts[start:])
         if known in RESTRICTIONS:
-            # A later version may mean more than we read in it: one that ends like a restriction loses its scope.
-            return _Type(known, RESTRICTIONS[known], True, version != 1 and known.endswith(_ENDINGS))
+            # Another version may mean more than we read in it: one that ends like a restriction loses its scope, and
+            # a permission in any (`preference.set` true, START, an import row) is not understood.
+            other = version != 1
+            return _Type(known, RESTRICTIONS[known], True, other and known.endswith(_ENDINGS), other)
         if known in PERMISSIONS and version == 1:
             return _Type(known, PERMISSIONS[known], True)
         if known in PERMISSIONS:
@@ -93,6 +96,7 @@ def qualify(event: Mapping[str, Any], received: int, place: tuple[int, int], pol
         flawed=flawed,
         policy=policy,
         scopeless=kind.scopeless,
+        other_version=kind.other_version,
     )
     find_subjects(ev, "sms" if kind.name in TEXTED else None, key_of)
     if not ev.named():
@@ -120,9 +124,8 @@ def _outcome(ev: Event, place: tuple[int, int], links: bool) -> Outcome:
         code = "not_cloudevent"
     parts = ev.parts
     if links:
-        addresses = [address for address in ev.addresses if address.ok]
-        for contact in ev.contacts if addresses else ():
-            for address in addresses:
+        for contact in ev.contacts:
+            for address in ev.addresses:  # an unreadable one too: a no that was kept under it reaches the contact
                 ev.add(contact, 4, Link(address.key, address.channels))
                 ev.add(address.key, address.channels, Link(contact, 4))
     if code is None:

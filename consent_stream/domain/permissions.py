@@ -63,9 +63,11 @@ def grant_topic(ev: Event, scope: object) -> None:
 
 def grant_row(ev: Event) -> None:
     """The grant of an import row; without proof it is counted and not admitted, which is no error."""
-    codes, ev.codes = ev.codes, []
+    codes, ev.codes = ev.codes, [ev.misread] if ev.misread else []
+    _targets(ev, purpose_of(ev))
     _check_source_and_time(ev)
-    checked, ev.codes = ev.codes, codes
+    refused = ev.flawed or any(code != "bad_value" for code in ev.codes)  # by what comes before the notice
+    ev.codes = codes
     day = ev.data.get("date")
     proven = (
         isinstance(day, str)
@@ -74,7 +76,7 @@ def grant_row(ev: Event) -> None:
         and all(isinstance(ev.data.get(name), str) and ev.data[name].strip() for name in ("method", "origin"))
         and ev.data.get("notice") is not None
     )
-    if not proven and not checked:
+    if not proven and not refused:
         ev.counts.append("incomplete_proof")
     else:
         _grant(ev, purpose_of(ev), ev.data.get("scope"))
@@ -82,21 +84,30 @@ def grant_row(ev: Event) -> None:
 
 def start_by_text(ev: Event, stop: tuple[str, str, str]) -> None:
     """START: the program, and transactional texts, each naming what a STOP would have closed."""
-    program = ev.data.get("program") or ev.rules.sms_program
-    if not program:
+    named = ev.data.get("program")
+    program = ev.rules.sms_program if named is None else named
+    if program is None:
         ev.codes.append("no_program")
-    before = len(ev.codes)
-    names = (node(*stop),)
-    _grant(ev, "marketing", program or ANY, names=names)
-    if len(ev.codes) == before and program:
-        _grant(ev, "transactional", ANY, names=names, any_purpose=True)
+    elif named == ANY:  # that is every program, and no program
+        ev.codes.append("bad_value")
+    told = (node(*stop),)
+    _grant(ev, "marketing", program, names=told, withheld=bool(ev.codes))
+    if not ev.codes:
+        _grant(ev, "transactional", ANY, names=told, any_purpose=True)
 
 
 # -- admission -----------------------------------------------------------------------------------------
 
 
-def _grant(ev: Event, purpose: str, scope: object, names: tuple[Node, ...] = (), any_purpose: bool = False) -> None:
-    """Admit one grant, or add the codes of all that is wrong with it."""
+def _grant(
+    ev: Event,
+    purpose: str,
+    scope: object,
+    names: tuple[Node, ...] = (),
+    any_purpose: bool = False,
+    withheld: bool = False,
+) -> None:
+    """Admit one grant, or add the codes of all that is wrong with it; `withheld`: something already is."""
     before = len(ev.codes)
     channel, targets = _targets(ev, purpose)
     _check_source_and_time(ev)
@@ -110,7 +121,7 @@ def _grant(ev: Event, purpose: str, scope: object, names: tuple[Node, ...] = (),
     texts = [_text(ev, name) for name in ("batch", "credential")]
     if where is None or told is None or level is None or until is None or None in texts:
         ev.codes.append("bad_value")
-    if len(ev.codes) > before or ev.flawed:
+    if withheld or len(ev.codes) > before or ev.flawed:
         ev.codes.append("not_cloudevent" if ev.flawed else ev.codes[-1])
         return
     assert where is not None
@@ -157,6 +168,8 @@ def _targets(ev: Event, purpose: str) -> tuple[str, list[tuple[bytes, int]]]:
 
 
 def _check_source_and_time(ev: Event) -> None:
+    if ev.other_version:
+        ev.codes.append("unknown_type")
     if ev.registered is None:
         ev.codes.append("unknown_source")
     if ev.when.fault:

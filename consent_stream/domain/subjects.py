@@ -41,6 +41,7 @@ class Event:
     flawed: bool
     policy: Policy
     scopeless: bool = False  # its scope is read as `*`
+    other_version: bool = False  # of a known type: its restrictions act, its permissions do not
     time: int | None = None
     when: Interval = NEVER
     channel: str | None = None  # `email`, `sms`, `*`, `?` (unknown), None (not given)
