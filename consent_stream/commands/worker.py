@@ -1,0 +1,43 @@
+"""`consent-stream worker`: the processor."""
+
+from __future__ import annotations
+
+import click
+
+from consent_stream.commands.options import settings_options
+from consent_stream.settings import Settings
+from consent_stream.topics import TopicsRefused
+
+AGENTS = ("intake", "state")
+
+
+@click.command()
+@settings_options("policy", "keys", "data_dir", "worker_id")
+@click.option(
+    "--agents",
+    default=",".join(AGENTS),
+    show_default=True,
+    help="Which stages run here: intake, state or both. All workers of one deployment choose alike, "
+    "or each stage has workers of its own.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log more.")
+def command(settings: Settings, agents: str, verbose: bool) -> None:
+    """Take events in, keep the table of consent, publish the suppression lists.
+
+    Logs `ready` when its partitions are restored. Stops cleanly on SIGTERM (exit 0); ends with another code after a
+    fault, and repeats what was not proven when it is started again.
+
+    \b
+    Example:
+      consent-stream worker --policy policy.toml --keys keys.toml --data-dir data --worker-id w1
+    """
+    from consent_stream.worker import log_to_stderr, run_worker
+
+    chosen = tuple(dict.fromkeys(name.strip() for name in agents.split(",") if name.strip()))
+    if not chosen or any(name not in AGENTS for name in chosen):
+        raise click.BadParameter(f"{agents!r}: choose of {', '.join(AGENTS)}", param_hint="--agents")
+    log_to_stderr(verbose)
+    try:
+        run_worker(settings, tuple(name for name in AGENTS if name in chosen))
+    except TopicsRefused as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,139 @@
+"""The Faust app: two agents over slices, one table, and the pulse that proves how fresh their outputs are."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from consent_stream.domain.policy import Policy
+from consent_stream.engine import Slice, SliceApp, SliceSchema, TableUnit, Unit
+from consent_stream.settings import Settings
+from consent_stream.topology import metrics
+from consent_stream.topology.fold import Folder
+from consent_stream.topology.intake import take_in
+from consent_stream.topology.pulse import Pulse
+from consent_stream.wire.avro import WireError
+from consent_stream.wire.keys import Keyring
+from consent_stream.wire.ledger import decode_fact, encode_fact
+from consent_stream.wire.records import error_headers
+from consent_stream.wire.topics import CHANGES, EVENTS, LEDGER, QUARANTINE, STATE, SUPPRESSION
+
+log = logging.getLogger(__name__)
+AGENTS = ("intake", "state")
+TABLE = "consent-state"
+
+
+def build_app(
+    settings: Settings,
+    policy: Policy,
+    keyring: Keyring,
+    *,
+    events: int,
+    ledger: int,
+    agents: Collection[str] = AGENTS,
+    data_dir: Path | None = None,
+) -> SliceApp:
+    """The processor as a Faust app; run it with `engine.run`.
+
+    Shapes: `events` and `ledger` are partition counts; `agents` any of AGENTS. Processes with the same agents form one
+    group. Agents apart are groups of their own: Faust's assignor wants all members of a group to be alike.
+    """
+    prefix = settings.topic_prefix
+    group = f"{prefix}consent-stream" if set(agents) == set(AGENTS) else f"{prefix}consent-stream-{'-'.join(agents)}"
+    outputs = [QUARANTINE.full(prefix), LEDGER.full(prefix)]
+    if "state" in agents:
+        outputs += [CHANGES.full(prefix), *(topic.full(prefix) for topic in SUPPRESSION.values())]
+    app = SliceApp(
+        group,
+        kafka=settings,
+        datadir=data_dir or settings.data_dir,
+        worker_id=settings.worker_id,
+        fence=None if "state" in agents else False,
+        outputs=outputs,
+    )
+    if "intake" in agents:
+        add_intake(app, settings, policy, keyring, events)
+    if "state" in agents:
+        add_state(app, settings, policy, ledger)
+    pulse = Pulse(app, settings, agents, events=events, ledger=ledger)
+    app.task(pulse.run)
+    return app
+
+
+def add_intake(app: SliceApp, settings: Settings, policy: Policy, keyring: Keyring, partitions: int) -> None:
+    """The agent that qualifies events. A function of (record, policy): it keeps nothing."""
+    source = app.topic(EVENTS.full(settings.topic_prefix), schema=SliceSchema(), partitions=partitions)
+    ledger, quarantine = LEDGER.full(settings.topic_prefix), QUARANTINE.full(settings.topic_prefix)
+
+    @app.agent(source, name="intake")  # type: ignore[untyped-decorator]
+    async def intake(slices: Any) -> None:
+        async for piece in slices:
+            async with app.unit(piece) as unit:
+                _take_slice(piece, unit, policy, keyring, ledger, quarantine)
+
+
+def _take_slice(piece: Slice, unit: Unit, policy: Policy, keyring: Keyring, ledger: str, quarantine: str) -> None:
+    counts: list[str] = []
+    emit, key_of, partition = unit.emit, keyring.subject, piece.partition
+    for record in piece.records:
+        taken = take_in(record.value, record.timestamp * 1000, (partition, record.offset), policy, key_of)
+        for fact in taken.facts:
+            emit(ledger, fact.key, encode_fact(fact))
+        if taken.counts:
+            counts += taken.counts
+        if taken.refusal:
+            code, message, events = taken.refusal
+            place = (piece.topic, partition, record.offset)
+            headers = error_headers(code, "intake", place, message, events, record.headers)
+            emit(quarantine, record.key, record.value, headers=headers)
+            metrics.QUARANTINED.labels(code, "intake").inc()
+            if code == "too_large":  # a withdrawal may be in it
+                log.warning("quarantined %s at %s/%d offset %d: a withdrawal may be in it", code, *place)
+    metrics.EVENTS.inc(len(piece.records))
+    for reason in counts:
+        metrics.IGNORED.labels(reason).inc()
+
+
+def add_state(app: SliceApp, settings: Settings, policy: Policy, partitions: int) -> None:
+    """The agent that folds facts into the table and publishes what changed."""
+    prefix = settings.topic_prefix
+    ledger = LEDGER.full(prefix)
+    table = app.Table(TABLE, partitions=partitions, changelog=STATE.full(prefix), sources=[ledger])
+    lists = {channel: topic.full(prefix) for channel, topic in SUPPRESSION.items()}
+    changes, quarantine = CHANGES.full(prefix), QUARANTINE.full(prefix)
+    folder = Folder(policy)
+
+    @app.agent(app.topic(ledger, schema=SliceSchema(), partitions=partitions), name="state")  # type: ignore[untyped-decorator]
+    async def state(slices: Any) -> None:
+        async for piece in slices:
+            async with table.unit(piece) as unit:
+                _fold_slice(piece, unit, folder, lists, ledger, changes, quarantine)
+
+
+def _fold_slice(
+    piece: Slice, unit: TableUnit, folder: Folder, lists: dict[str, str], ledger: str, changes: str, quarantine: str
+) -> None:
+    facts = []
+    for record in piece.records:
+        try:
+            facts.append((record.offset, decode_fact(record.key, record.value or b"")))
+        except WireError as exc:
+            place = (piece.topic, piece.partition, record.offset)
+            headers = error_headers(exc.code, "state", place, str(exc), (), record.headers)
+            unit.emit(quarantine, record.key, record.value, headers=headers)
+            metrics.QUARANTINED.labels(exc.code, "state").inc()
+            log.error("quarantined %s at %s/%d offset %d", exc.code, *place)
+    keys = list(dict.fromkeys(fact.key for _, fact in facts))
+    effects = folder.fold(facts, zip(keys, unit.load(keys), strict=True))
+    for key, row in effects.rows.items():
+        unit.put(key, row)
+    for channel, key, entry in effects.entries:
+        unit.emit(lists[channel], key, entry, piece.partition)
+    for key, change in effects.changes:
+        unit.emit(changes, key, change)
+    for key, fact in effects.derived:
+        unit.emit(ledger, key, fact)
+    metrics.FACTS.inc(len(facts))
+    metrics.CHANGED.inc(len(effects.rows))

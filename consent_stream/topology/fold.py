@@ -1,0 +1,107 @@
+"""The state stage: facts of the ledger folded into the registers of their keys, and what that changes outside.
+
+A function of (rows, facts, policy): the same facts in any slices give the same rows, and a list record of a given
+version has the same bytes in each replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from consent_stream.domain.derive import derive
+from consent_stream.domain.facts import Fact
+from consent_stream.domain.policy import Policy
+from consent_stream.domain.registers import Registers
+from consent_stream.domain.standing import BLANK, Standing, concerns, lists_of, standing
+from consent_stream.wire.change import encode_change
+from consent_stream.wire.ledger import encode_fact
+from consent_stream.wire.state import decode_registers, encode_registers
+from consent_stream.wire.suppression import encode_entry
+
+REMEMBERED = 20_000  # keys whose registers are kept decoded, a few KiB each
+
+
+class Effects(NamedTuple):
+    """All that one slice changes. Keys are subject keys, values are wire bytes."""
+
+    rows: dict[bytes, bytes]  # of the table and its changelog
+    entries: list[tuple[str, bytes, bytes]]  # (list, key, value)
+    changes: list[tuple[bytes, bytes]]
+    derived: list[tuple[bytes, bytes]]  # facts for the ledger
+
+
+class _Subject:
+    """One key while its facts are folded."""
+
+    __slots__ = ("changed", "reg", "standings", "touched")
+
+    def __init__(self, reg: Registers) -> None:
+        self.reg = reg
+        self.changed = False
+        self.standings: dict[str, Standing] = {}
+        self.touched: dict[str, tuple[Fact, int]] = {}  # the last fact that changed each list, and its version
+
+
+class Folder:
+    """Folds slices. Remembers decoded registers of recent keys; a row that differs from memory is read anew."""
+
+    def __init__(self, policy: Policy, generation: int = 0) -> None:
+        self._policy = policy
+        self._generation = generation
+        self._known: dict[bytes, tuple[bytes, Registers]] = {}
+
+    def fold(self, facts: Sequence[tuple[int, Fact]], rows: Iterable[tuple[bytes, bytes | None]]) -> Effects:
+        """Fold facts, given with their ledger offsets, into the rows of the keys they name."""
+        subjects = {key: _Subject(self._registers(key, row)) for key, row in rows}
+        effects = Effects({}, [], [], [])
+        for offset, fact in facts:
+            self._join(subjects[fact.key], fact, offset + 1, effects)
+        for key, subject in subjects.items():
+            if subject.changed:
+                row = effects.rows[key] = encode_registers(subject.reg)
+                self._remember(key, row, subject.reg)
+                for channel, (fact, version) in subject.touched.items():
+                    now = subject.standings[channel]
+                    entry = encode_entry(subject.reg, channel, now, fact, version, self._generation)
+                    effects.entries.append((channel, key, entry))
+        return effects
+
+    def _join(self, subject: _Subject, fact: Fact, version: int, effects: Effects) -> None:
+        reg = subject.reg
+        rules = self._policy.tenant(fact.tenant)
+        fresh = not reg.tenant
+        channels = fact.channels | reg.channels
+        lists = [channel for channel in lists_of(channels) if any(concerns(part, channel, reg) for part in fact.parts)]
+        before = subject.standings
+        for channel in lists:
+            if channel not in before:
+                before[channel] = BLANK if fresh else standing(reg, channel, rules, fact.received)
+        had = reg.channels
+        changed = reg.apply(fact)
+        if not changed and reg.channels == had:
+            return
+        subject.changed = True
+        if not changed:
+            return
+        for channel in lists:
+            if not any(concerns(part, channel, reg) for part in changed):
+                continue
+            subject.touched[channel] = (fact, version)
+            now = standing(reg, channel, rules, fact.received)
+            if now != before[channel]:
+                effects.changes.append((fact.key, encode_change(channel, before[channel], now, fact, version)))
+                before[channel] = now
+        for follower in derive(reg, changed, fact):
+            effects.derived.append((follower.key, encode_fact(follower)))
+
+    def _registers(self, key: bytes, row: bytes | None) -> Registers:
+        if row is None:
+            return Registers()
+        known = self._known.get(key)
+        return known[1] if known is not None and known[0] == row else decode_registers(row)
+
+    def _remember(self, key: bytes, row: bytes, reg: Registers) -> None:
+        if len(self._known) >= REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[key] = (row, reg)

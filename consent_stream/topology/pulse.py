@@ -1,0 +1,176 @@
+"""The pulse: several times a second, what is applied is reported to `consent.progress` and to every list.
+
+Order matters in each beat: first the positions, which are proven, then the ends of the ledger, then the report. A beat
+that fails is counted and said; readers see it as age, for nothing here claims the present moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from consent_stream.engine import SliceApp
+from consent_stream.settings import Settings
+from consent_stream.topology import metrics
+from consent_stream.topology.freshness import Waiting, event_vector
+from consent_stream.wire.avro import WireError
+from consent_stream.wire.keys import HEARTBEAT_KEY
+from consent_stream.wire.topics import EVENTS, LEDGER, PROGRESS, SUPPRESSION
+from consent_stream.wire.vector import (
+    HOPS,
+    Heartbeat,
+    Progress,
+    Vector,
+    decode_progress,
+    encode_heartbeat,
+    encode_progress,
+)
+
+log = logging.getLogger(__name__)
+BEAT_S = 0.1
+AT_LEAST_EVERY_S = 1.0
+LOOK_BACK_S = 60  # reports older than this tell of nothing that newer ones do not
+TIMEOUT_S = 5.0
+
+Positions = dict[int, tuple[int, int | None, int | None]]
+
+
+class Pulse:
+    """Reports what this process has applied. `run` is a task of the app; each beat's I/O happens on a thread."""
+
+    def __init__(self, app: SliceApp, settings: Settings, agents: Collection[str], *, events: int, ledger: int) -> None:
+        self._app, self._settings = app, settings
+        self._agents, self._events, self._ledger = agents, events, ledger
+        self._names = {topic: topic.full(settings.topic_prefix) for topic in (EVENTS, LEDGER, PROGRESS)}
+        self._lists = [topic.full(settings.topic_prefix) for topic in SUPPRESSION.values()]
+        self._waiting: dict[int, Waiting] = {}
+        self._said: dict[object, tuple[object, float]] = {}
+        self._connected = False
+
+    async def run(self) -> None:
+        """Beat until the app stops."""
+        loop = asyncio.get_running_loop()
+        while not self._app.should_stop:
+            began = loop.time()
+            events, ledger = self._positions()
+            if events or ledger:
+                try:
+                    await loop.run_in_executor(self._app.threads, self._beat, events, ledger)
+                except (KafkaException, BufferError) as exc:
+                    metrics.UNPROVEN.inc()
+                    log.warning("no heartbeat: %s", exc)
+            await asyncio.sleep(max(0.01, BEAT_S - (loop.time() - began)))
+
+    def _positions(self) -> tuple[Positions, Positions]:
+        found: dict[str, Positions] = {self._names[EVENTS]: {}, self._names[LEDGER]: {}}
+        for tp, at in self._app.positions().items():
+            if tp.topic in found:
+                found[tp.topic][tp.partition] = (at.next, at.timestamp_ms, at.idle_since_ms)
+        return found[self._names[EVENTS]], found[self._names[LEDGER]]
+
+    # -- on a thread
+
+    def _beat(self, events: Positions, ledger: Positions) -> None:
+        self._connect()
+        ends: tuple[int, ...] | None = None
+        vector = event_vector(events)
+        if vector and self._due("intake", vector):
+            ends = self._ends()
+            self._report(Progress("intake", 0, -1, vector, ends))
+        if "state" in self._agents:
+            self._receive(ledger)
+            for q, (position, _, _) in ledger.items():
+                waiting = self._waiting[q]
+                waiting.advance(position)
+                vectors = [waiting.vector(hop) for hop in range(HOPS + 1)]
+                if vectors[0] and self._due(q, vectors):
+                    ends = ends or self._ends()
+                    self._publish(q, vectors, ends)
+        self._producer.poll(0)
+
+    def _publish(self, q: int, vectors: list[Vector], ends: tuple[int, ...]) -> None:
+        beat = Heartbeat(q, 0, self._events, time.time_ns() // 1000, vectors[0], vectors[HOPS])
+        value = encode_heartbeat(beat)
+        for name in self._lists:
+            self._produce(name, HEARTBEAT_KEY, value, q)
+        for hop in range(HOPS):
+            if vectors[hop]:
+                self._report(Progress("state", hop + 1, q, vectors[hop], ends))
+
+    def _due(self, what: object, content: object) -> bool:
+        now = time.monotonic()
+        known, at = self._said.get(what, (None, 0.0))
+        if known == content and now - at < AT_LEAST_EVERY_S:
+            return False
+        self._said[what] = (content, now)
+        return True
+
+    def _receive(self, owned: Positions) -> None:
+        for q in owned:
+            if q not in self._waiting:
+                self._waiting[q] = Waiting(q, self._ledger)
+                self._read_back()
+        for q in set(self._waiting) - set(owned):
+            del self._waiting[q]
+        while messages := self._reports.consume(500, 0):
+            for message in messages:
+                self._note(message)
+
+    def _note(self, message: Any) -> None:
+        error = message.error()
+        if error is not None:
+            if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+                self._read_back()
+                return
+            raise KafkaException(error)
+        try:
+            progress = decode_progress(message.value() or b"")
+        except WireError as exc:
+            metrics.UNPROVEN.inc()
+            log.warning("a report in %s that cannot be read: %s", self._names[PROGRESS], exc)
+            return
+        for waiting in self._waiting.values():
+            waiting.report(progress)
+
+    def _report(self, progress: Progress) -> None:
+        self._produce(self._names[PROGRESS], None, encode_progress(progress), 0)
+
+    def _produce(self, topic: str, key: bytes | None, value: bytes, partition: int) -> None:
+        self._producer.produce(topic, value, key, partition, on_delivery=_proven)
+
+    def _ends(self) -> tuple[int, ...]:
+        """The end of every ledger partition, now."""
+        wanted = {TopicPartition(self._names[LEDGER], q): OffsetSpec.latest() for q in range(self._ledger)}
+        asked = self._admin.list_offsets(wanted, request_timeout=TIMEOUT_S)
+        return tuple(asked[tp].result(TIMEOUT_S).offset for tp in sorted(asked, key=lambda tp: int(tp.partition)))
+
+    def _connect(self) -> None:
+        if self._connected:
+            return
+        quiet = {"log_level": 2}
+        self._producer = Producer(self._settings.producer(**{"linger.ms": 1, **quiet}))
+        self._admin = AdminClient({**self._settings.librdkafka(), **quiet})
+        unused = {"group.id": "progress-unused", "fetch.wait.max.ms": 20, **quiet}  # no group is joined
+        self._reports = Consumer(self._settings.consumer(**unused))
+        self._read_back()
+        self._connected = True
+
+    def _read_back(self) -> None:
+        """Start reading reports a minute ago: a partition that came to us needs those that still wait."""
+        since = TopicPartition(self._names[PROGRESS], 0, int((time.time() - LOOK_BACK_S) * 1000))
+        (start,) = self._reports.offsets_for_times([since], timeout=TIMEOUT_S)
+        if start.offset < 0:  # nothing since then: from the end on
+            _, start.offset = self._reports.get_watermark_offsets(start, timeout=TIMEOUT_S)
+        self._reports.assign([start])
+
+
+def _proven(error: KafkaError | None, _message: Any) -> None:
+    if error is not None:
+        metrics.UNPROVEN.inc()
+        log.warning("a heartbeat or report was not taken: %s", error)

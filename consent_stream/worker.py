@@ -1,0 +1,114 @@
+"""The processor as a process: what the `worker` command runs."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+import time
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import orjson
+from confluent_kafka import KafkaException, Producer
+
+from consent_stream.domain.policy import Policy, PolicyError, read_policy
+from consent_stream.keyfile import load_keys
+from consent_stream.settings import Settings, SettingsError
+from consent_stream.topics import Cluster, Unreachable, check_topics
+from consent_stream.wire.keys import Keyring
+from consent_stream.wire.topics import CONTROL, EVENTS, LEDGER
+
+log = logging.getLogger(__name__)
+RETRY_S = 2.0
+
+
+def load_policy(path: Path | None) -> tuple[Policy, Mapping[str, Any]]:
+    """The policy of a TOML file, and the table it was read from.
+
+    Errors: SettingsError naming the file and the entry. Without a file: no tenants, so that every grant is refused.
+    """
+    if path is None:
+        return Policy(), {}
+    try:
+        table = tomllib.loads(path.read_text())
+        return read_policy(table), table
+    except OSError as error:
+        raise SettingsError("policy", f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, PolicyError) as error:
+        raise SettingsError("policy", f"{path}: {error}") from None
+
+
+def run_worker(settings: Settings, agents: Collection[str]) -> NoReturn:
+    """Run until SIGTERM. Exit: 0 stopped, 70 after a fault; errors before that are raised.
+
+    Errors: SettingsError; KeyFileError; TopicsRefused when a topic could lose a "no".
+    """
+    from consent_stream.engine import run  # the worker extra
+    from consent_stream.topology.app import build_app
+
+    policy, table = load_policy(settings.policy)
+    if settings.keys is None:
+        raise SettingsError("keys", "a worker needs the root key file; make one with `consent-stream keys new FILE`")
+    roots = load_keys(settings.keys)
+    keyring = Keyring(roots.keys, roots.current)
+    if not policy.tenants:
+        log.warning("no tenants in the policy: restrictions are applied, every grant is refused")
+    cluster = _wait_for_topics(settings)
+    events = cluster.live[EVENTS.full(settings.topic_prefix)].partitions
+    ledger = cluster.live[LEDGER.full(settings.topic_prefix)].partitions
+    publish_control(settings, table, events, ledger)
+    app = build_app(settings, policy, keyring, events=events, ledger=ledger, agents=agents)
+
+    @app.on_ready
+    def ready(owned: Collection[Any]) -> None:
+        log.info("ready: %s on %d partitions", " and ".join(agents), len(owned))
+        print("ready", flush=True)
+
+    gc.set_threshold(100_000, 20, 100)  # a slice holds thousands of records: the default walks them all the time
+    run(app)
+
+
+def publish_control(settings: Settings, policy: Mapping[str, Any], events: int, ledger: int) -> None:
+    """Tell every gate how many partitions there are and by which choices of the tenants it must decide.
+
+    Errors: KafkaException when the broker does not take it.
+    """
+    producer = Producer(settings.producer(**{"log_level": 2}))
+    failed: list[Any] = []
+
+    def proven(error: Any, _message: Any) -> None:
+        if error is not None:
+            failed.append(error)
+
+    for name, content in (
+        ("partitions", {"events": events, "ledger": ledger}),
+        ("policy", {"tenants": policy.get("tenants", {})}),
+    ):
+        value = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        topic = CONTROL.full(settings.topic_prefix)
+        producer.produce(topic, value, name.encode(), 0, on_delivery=proven)
+    if producer.flush(30) or failed:
+        raise KafkaException(failed[0] if failed else "the broker did not answer")
+
+
+def _wait_for_topics(settings: Settings) -> Cluster:
+    while True:
+        try:
+            return check_topics(settings)
+        except Unreachable as error:
+            log.warning("%s; trying again", error)
+            time.sleep(RETRY_S)
+
+
+def log_to_stderr(verbose: bool) -> None:
+    """One line per event, times in UTC, nothing of libraries below a warning."""
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
