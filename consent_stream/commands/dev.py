@@ -59,8 +59,9 @@ def broker(port: int) -> None:
 
 @contextmanager
 def _until_stopped() -> Iterator[None]:
-    """Run the block until SIGTERM or SIGINT, which ends it in order; a DevError becomes one line and exit 1."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both raise KeyboardInterrupt, also while Kafka starts
+    """Run the block until SIGTERM, SIGINT or SIGHUP, which end it in order; a DevError becomes one line and exit 1."""
+    for each in (signal.SIGTERM, signal.SIGHUP):  # as SIGINT: KeyboardInterrupt, also while Kafka still starts
+        signal.signal(each, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, Producer
 
 from consent_stream.dev.errors import DevError
 from consent_stream.dev.kafka import LocalKafka
+from consent_stream.dev.ports import free_ports
 
 pytestmark = pytest.mark.kafka
 DEV_KAFKA = [sys.executable, "-m", "consent_stream", "dev", "kafka"]
@@ -48,6 +49,14 @@ def test_a_taken_port_is_said_at_once(kafka):
     port = int(kafka.rpartition(":")[2])
     with pytest.raises(DevError, match=rf"port {port} .* is taken"):
         LocalKafka(port).start()
+
+
+def test_a_port_lost_between_choice_and_start_is_chosen_again(kafka, monkeypatch):
+    taken = int(kafka.rpartition(":")[2])
+    answers = iter([[taken, taken], free_ports(2)])
+    monkeypatch.setattr("consent_stream.dev.kafka.free_ports", lambda count: next(answers))
+    with LocalKafka(heap="384m") as broker:
+        assert broker.bootstrap != kafka
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
