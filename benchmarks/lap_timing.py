@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,19 +32,30 @@ class Timing:
     peak_mib: float
 
 
-class Rider:
-    """A rival's process: started on a leash, its `first …` line caught, its output kept for the post-mortem."""
+Mark = Callable[[bytes], float | None]
+"""Finds in a line of a process's output the instant (epoch seconds) from which its lap counts."""
 
-    def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
+
+def first_record(line: bytes) -> float | None:
+    """The mark of a rival: it says `first <epoch seconds>` when it holds its first record."""
+    return float(line.split()[1]) if line.startswith(b"first ") else None
+
+
+class Rider:
+    """A process under the clock: started on a leash, its mark caught, its output kept for the post-mortem."""
+
+    def __init__(
+        self, command: list[str], environment: Mapping[str, str], log: Path, mark: Mark = first_record
+    ) -> None:
         self._log = log
+        self._mark = mark
         self._first: tuple[float, Usage] | None = None
-        self._errors = log.open("wb")
         self.process = subprocess.Popen(
             leashed(command),
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=self._errors,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -52,34 +63,39 @@ class Rider:
 
     @property
     def first(self) -> tuple[float, Usage] | None:
-        """(epoch seconds, usage then) of its first record."""
+        """(epoch seconds, usage then) of its mark."""
         return self._first
 
-    def check(self) -> None:
-        if (code := self.process.poll()) is not None:
-            raise LapFailed(f"the rival ended with {code} in mid-lap\n{self.last_lines()}")
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
-    def stop(self) -> None:
-        """SIGTERM, then SIGKILL: a lap is over when its process is."""
+    def check(self) -> None:
+        """Errors: LapFailed when the process is gone."""
+        if (code := self.process.poll()) is not None:
+            raise LapFailed(f"the process ended with {code} in mid-lap\n{self.last_lines()}")
+
+    def stop(self) -> int:
+        """SIGTERM, then SIGKILL: a lap is over when its process is. Returns the exit code."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
                 self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait()
+        code = self.process.wait()
         self._reader.join(5)
-        self._errors.close()
+        return code
 
     def last_lines(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        with self._log.with_suffix(".out").open("wb") as kept:
+        with self._log.open("wb", buffering=0) as kept:
             for line in self.process.stdout:
-                if self._first is None and line.startswith(b"first "):
-                    self._first = float(line.split()[1]), usage(self.process.pid)
+                if self._first is None and (at := self._mark(line)) is not None:
+                    self._first = at, usage(self.process.pid)
                 kept.write(line)
 
 
@@ -95,7 +111,7 @@ def time_lap(rider: Rider, ends: Ends, *, group: str, source: str, output: str, 
         rider.check()
         now = ends.readable(output, len(source_ends))
         if now != seen:
-            seen, grew_at, then = now, time.time(), usage(rider.process.pid)
+            seen, grew_at, then = now, time.time(), usage(rider.pid)
         elif rider.first and time.time() - max(grew_at, asked_at) > 0.25:
             asked_at = time.time()
             if ends.reached(group, source, source_ends):

@@ -20,7 +20,7 @@ from benchmarks.topics import COMPACTED, KEPT, create, delete_containing, read_a
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """`short`: its laps run on the smaller input, because it is slow; `stop`: the state it keeps."""
+    """`short`: its laps run on the smaller input, because it is slow; `state`: where it keeps what it knows."""
 
     label: str
     state: str

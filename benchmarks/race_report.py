@@ -11,8 +11,8 @@ OURS = RIVALS[0]
 AIMS = {"Kafka Streams": 1.5, "Quix Streams": 3.0, "stock Faust": 30.0}
 
 INTRODUCTION = """\
-One stage: JSON decode, keyed max-merge, state, output to a compacted topic with acks=all, one process and (but for the
-clients' own) one thread. A lap runs from the first record in the engine's hands to the moment its last output can be
+One stage: JSON decode, keyed max-merge, state, output to a compacted topic with acks=all, one worker process (Kafka
+Streams: one stream thread). A lap runs from the first record in the engine's hands to the moment its last output can be
 read with `read_committed`, both seen from outside. *Second half* leaves out start and warm-up of the JVM. CPU is
 user + system time of the whole process over the same span. Every lap's output topic was read back and its latest values
 compared with the state computed straight from the input: all {laps} laps agreed.
@@ -24,7 +24,7 @@ def race_section(results: Sequence[LapResult]) -> str:
     lines = ["## P1: the engine race", "", INTRODUCTION.format(laps=len(results))]
     lines += [
         "| engine | state | laps × events | events/s min | median | max | second half, median | CPU µs/event, median "
-        "| peak RSS MiB | outputs, median | state |",
+        "| peak RSS MiB, max | outputs, median | state |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for rival in RIVALS:

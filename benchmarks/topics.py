@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 COMPACTED = {"cleanup.policy": "compact", "message.timestamp.type": "LogAppendTime"}
@@ -25,11 +25,15 @@ def create(bootstrap: str, topics: Mapping[str, Mapping[str, str]], partitions: 
     ]
     for future in admin.create_topics(wanted).values():
         future.result(30)
-    _await_leaders(admin, [TopicPartition(name, number) for name in topics for number in range(partitions)])
+    await_leaders(admin, dict.fromkeys(topics, partitions))
 
 
-def _await_leaders(admin: AdminClient, places: list[TopicPartition]) -> None:
-    # CreateTopics answers before the new leaders do: for a moment they say NOT_LEADER_OR_FOLLOWER.
+def await_leaders(admin: AdminClient, partitions: Mapping[str, int]) -> None:
+    """Return when every partition of new topics answers.
+
+    CreateTopics answers before the new leaders do: for a moment they say NOT_LEADER_OR_FOLLOWER.
+    """
+    places = [TopicPartition(name, number) for name, count in partitions.items() for number in range(count)]
     deadline = time.monotonic() + READY_SECONDS
     while True:
         answers = admin.list_offsets({place: OffsetSpec.latest() for place in places}, request_timeout=10)
@@ -53,7 +57,7 @@ def delete_containing(bootstrap: str, mark: str) -> None:
 
 
 def read_all(bootstrap: str, topic: str, partitions: int) -> Iterator[Message]:
-    """Every committed record of `topic` from its beginning to the end it has now, partition by partition."""
+    """Every committed record of `topic` from its beginning to the end it has now; in order within each partition."""
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -62,24 +66,21 @@ def read_all(bootstrap: str, topic: str, partitions: int) -> Iterator[Message]:
             "auto.offset.reset": "error",
             "isolation.level": "read_committed",
             "enable.partition.eof": True,  # a transaction's end marker takes an offset that no message will show
+            "fetch.wait.max.ms": 20,
         }
     )
+    left = set(range(partitions))
     try:
-        for number in range(partitions):
-            low, _ = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10)
-            consumer.assign([TopicPartition(topic, number, low)])
-            yield from _to_the_end(consumer)
+        starts = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in left]
+        consumer.assign(starts)
+        while left:
+            for message in consumer.consume(10_000, 0.05):
+                error = message.error()
+                if error is None:
+                    yield message
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    left.discard(message.partition())
+                else:
+                    raise KafkaException(error)
     finally:
         consumer.close()
-
-
-def _to_the_end(consumer: Consumer) -> Iterator[Message]:
-    while True:
-        for message in consumer.consume(10_000, 0.1):
-            error = message.error()
-            if error is None:
-                yield message
-            elif error.name() == "_PARTITION_EOF":
-                return
-            else:
-                raise KafkaException(error)
