@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -125,6 +126,18 @@ class SliceApp(faust.App):  # type: ignore[misc]
             self._outboxes[lane] = Outbox(self.kafka)
         return self._outboxes[lane]
 
+    def _warm_up(self) -> None:
+        """Make the producers of stages without a table a second before they are needed.
+
+        A new idempotent producer's first record waits half a second: librdkafka asks for a producer id when it starts,
+        finds no broker connected yet, and tries again 500 ms later.
+        """
+        fed_tables = {topic for table in self.tables.values() for topic in table.sources}
+        for topic in self.source_topics():
+            for lane in range(self.lanes if topic not in fed_tables else 0):
+                self._outboxes[topic, lane] = Outbox(self.kafka)
+                self._outboxes[topic, lane].warm(self.outputs)
+
     def positions(self) -> dict[TP, Position]:
         """How far each owned source partition has been applied. Empty before the first assignment."""
         consumer: Any = self._consumer
@@ -154,6 +167,7 @@ class SliceApp(faust.App):  # type: ignore[misc]
             if not await wait_for_kafka(self):
                 return  # stopped while waiting
             await check_topics(self)
+            await asyncio.get_running_loop().run_in_executor(self.threads, self._warm_up)
         except Exception as exc:
             failure.fail_stop(exc)
         await super().on_first_start()

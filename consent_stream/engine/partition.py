@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteBufferManager,
+    WriteOptions,
+)
 
 from .failure import EngineError
 from .outbox import FencedOutbox, Outbox
@@ -52,22 +61,23 @@ class Meta:
 
 
 class StoreMemory:
-    """Memory all partitions of a process share: one block cache, small write buffers."""
+    """Memory all partitions of a process share, however many there are: one block cache, one bound on write buffers."""
 
-    def __init__(self, cache_mib: int = 192, write_buffer_mib: int = 16) -> None:
-        self.cache = Cache(cache_mib << 20)
-        self.write_buffer = write_buffer_mib << 20
+    def __init__(self, cache_mib: int = 192, buffers_mib: int = 192) -> None:
+        self._cache = Cache(cache_mib << 20)
+        self._buffers = WriteBufferManager(buffers_mib << 20, allow_stall=False)
 
     def options(self) -> Options:
         options = Options(raw_mode=True)
         options.create_if_missing(True)
         options.set_compression_type(DBCompressionType.lz4())
-        options.set_write_buffer_size(self.write_buffer)
+        options.set_write_buffer_size(64 << 20)
         options.set_max_write_buffer_number(3)
+        options.set_write_buffer_manager(self._buffers)
         options.set_max_open_files(256)
         options.set_keep_log_file_num(2)
         block = BlockBasedOptions()
-        block.set_block_cache(self.cache)
+        block.set_block_cache(self._cache)
         block.set_bloom_filter(10, False)
         block.set_cache_index_and_filter_blocks(True)  # else indexes and filters grow outside every bound
         block.set_pin_l0_filter_and_index_blocks_in_cache(True)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from rocksdict import WriteBatch
 
 from . import metrics
@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 
 #: Compaction may drop a tombstone 24 h after it was written (`delete.retention.ms`): an older store would keep its row.
 _STALE_S = 20 * 3600
-_BATCH = 20_000
+_BATCH = 10_000
+_READERS = 4
 
 _CONSUMER = {
     "group.id": "restore-unused",  # librdkafka wants one; no group is joined
@@ -39,10 +40,10 @@ _CONSUMER = {
     "isolation.level": "read_committed",
     "check.crcs": True,
     "fetch.wait.max.ms": 50,
-    "queued.min.messages": 200_000,
-    "queued.max.messages.kbytes": 64 << 10,
+    "queued.min.messages": 100_000,
+    "queued.max.messages.kbytes": 16 << 10,
     "max.partition.fetch.bytes": 4 << 20,
-    "fetch.max.bytes": 32 << 20,
+    "fetch.max.bytes": 8 << 20,
 }
 
 
@@ -82,12 +83,12 @@ def restore(table: SliceTable, wanted: set[int], stop: threading.Event) -> None:
         # init_transactions takes 0.2–0.4 s where the previous owner left a transaction open: all at once.
         for part in pool.map(lambda number: _open(table, number), numbers):
             table.parts[part.number] = part
-    consumer = Consumer(table.app.kafka.consumer(**_CONSUMER), logger=client_log)
-    try:
-        ends = _prepare(table, consumer, numbers)
-        count = _read(table, consumer, ends, stop)
-    finally:
-        consumer.close()
+    behind = _prepare(table, numbers)
+    left = metrics.RESTORE_LEFT.labels(table.name)
+    left.set(sum(end - at for at, end in behind.values()))
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="restore") as pool:
+        # One consumer each: reading one partition overlaps with writing another, and no record is sorted in Python.
+        count = sum(pool.map(lambda number: _read(table, number, *behind[number], stop), behind))
     took = time.monotonic() - started
     log.info("restored %s: %d records in %.2f s, partitions %s", table.name, count, took, numbers)
 
@@ -99,26 +100,26 @@ def _open(table: SliceTable, number: int) -> Partition:
         part.outbox = (
             FencedOutbox(app.kafka, f"{app.conf.id}-{table.name}-{number}") if app.fence else Outbox(app.kafka)
         )
-        part.outbox.warm(app.outputs)
+        part.outbox.warm([*app.outputs, table.changelog])
     return part
 
 
-def _prepare(table: SliceTable, consumer: Consumer, numbers: Iterable[int]) -> dict[int, int]:
-    """Judge every store; returns the end offset to reach for each partition that is behind."""
+def _prepare(table: SliceTable, numbers: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """Judge every store; returns (offset to start at, offset to reach) of each partition that is behind."""
     identity = table.app.identity
     known = {topic for part in table.parts.values() if part.meta for topic in (*part.meta.sources, *part.meta.rewind)}
     table.topic_ids = identity.topic_ids({*table.sources, *known})
     cluster, ident = identity.cluster(), identity.topic_ids([table.changelog])[table.changelog]
-    ends = {}
+    behind = {}
     for number in numbers:
         part = table.parts[number]
-        low, high = consumer.get_watermark_offsets(TopicPartition(table.changelog, number), timeout=30)
+        low, high = identity.watermarks(table.changelog, number)
         verdict = judge(part.meta, cluster, ident, low, high, time.time())
         if verdict is not Verdict.KEEP:
             _renew(table, part, verdict, Meta(cluster, ident, low, int(time.time())), empty=low == high)
         if part.meta is not None and part.meta.changelog < high:
-            ends[number] = high
-    return ends
+            behind[number] = part.meta.changelog, high
+    return behind
 
 
 def _renew(table: SliceTable, part: Partition, verdict: Verdict, fresh: Meta, *, empty: bool) -> None:
@@ -136,47 +137,45 @@ def _renew(table: SliceTable, part: Partition, verdict: Verdict, fresh: Meta, *,
     part.write((), replace(fresh, rewind=rewind))
 
 
-def _read(table: SliceTable, consumer: Consumer, ends: dict[int, int], stop: threading.Event) -> int:
-    if not ends:
-        return 0
-    parts = {number: table.parts[number] for number in ends}
-    at = {number: part.meta.changelog for number, part in parts.items() if part.meta is not None}
-    consumer.assign([TopicPartition(table.changelog, number, at[number] or OFFSET_BEGINNING) for number in ends])
+def _read(table: SliceTable, number: int, at: int, end: int, stop: threading.Event) -> int:
+    """Read one partition of the changelog from `at` to `end` into its store; returns how many records that were."""
+    part, count = table.parts[number], 0
     restored, left = metrics.RESTORED.labels(table.name), metrics.RESTORE_LEFT.labels(table.name)
-    behind, count = set(ends), 0
-    while behind and not stop.is_set():
-        # A short timeout: consume(n, t) waits the whole t for the last, smaller batch.
-        batches: dict[int, WriteBatch] = {}
-        messages = consumer.consume(_BATCH, 0.05)
-        for message in messages:
-            number = message.partition()
-            if message.error() is not None:
-                _expect_eof(table, message.error(), number)
-                at[number] = max(at[number], message.offset())
-                continue
-            batch = batches.get(number)
-            if batch is None:
-                batch = batches[number] = WriteBatch(raw_mode=True)
-            value = message.value()
-            if value is None:
-                batch.delete(message.key())
-            else:
-                batch.put(message.key(), value)
-            at[number] = message.offset() + 1
-        for number, batch in batches.items():
-            parts[number].load(batch)
-        count += len(messages)
-        restored.inc(len(messages))
-        behind = {number for number in behind if at[number] < ends[number]}
-        left.set(sum(ends[number] - at[number] for number in behind))
-    if not stop.is_set():
-        for number, part in parts.items():
-            if part.meta is not None:
-                part.settle(replace(part.meta, changelog=at[number], written_s=int(time.time())))
+    consumer = Consumer(table.app.kafka.consumer(**_CONSUMER), logger=client_log)
+    try:
+        consumer.assign([TopicPartition(table.changelog, number, at)])
+        while at < end and not stop.is_set():
+            rows, before = WriteBatch(raw_mode=True), at
+            # A short timeout: consume(n, t) waits the whole t for the last, smaller batch.
+            messages = consumer.consume(_BATCH, 0.05)
+            for message in messages:
+                if message.error() is not None:
+                    at = _end_of_partition(table, message)
+                    continue
+                value = message.value()
+                if value is None:
+                    rows.delete(message.key())
+                else:
+                    rows.put(message.key(), value)
+                at = message.offset() + 1
+            part.load(rows)
+            count += len(messages)
+            restored.inc(len(messages))
+            left.dec(min(at, end) - before)
+    finally:
+        consumer.close()
+    if part.meta is not None and not stop.is_set():
+        part.settle(replace(part.meta, changelog=at, written_s=int(time.time())))
     return count
 
 
-def _expect_eof(table: SliceTable, error: KafkaError, number: int) -> None:
-    if error.code() != KafkaError._PARTITION_EOF:
-        log.error("restore of %s/%d failed", table.name, number)
-        raise KafkaException(error)
+def _end_of_partition(table: SliceTable, message: Message) -> int:
+    """The offset an end-of-partition event stands at: past markers of transactions, which are no records.
+
+    Errors: KafkaException for any other event.
+    """
+    if message.error().code() != KafkaError._PARTITION_EOF:
+        log.error("restore of %s/%d failed", table.name, message.partition())
+        raise KafkaException(message.error())
+    offset: int = message.offset()
+    return offset
