@@ -67,8 +67,13 @@ _SUPPRESSION = {**_COMPACTED_LIVELY, "delete.retention.ms": str(30 * DAY)}
 
 EVENTS = Topic(
     "consent.events", "any", "delete", "events in; the only topic with plain addresses", 7 * DAY,
-    # The append time is the one clock that no sender controls: an event's interval hangs on it (rules, time of a fact).
-    config={"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(LARGEST_EVENT)},
+    config={
+        # The append time is the one clock that no sender controls: an event's interval hangs on it (time of a fact).
+        "message.timestamp.type": "LogAppendTime",
+        "max.message.bytes": str(LARGEST_EVENT),
+        # Kafka deletes whole segments: with its default of a week each, an address could stay for two.
+        "segment.ms": str(6 * HOUR),
+    },
 )  # fmt: skip
 LEDGER = Topic(
     "consent.ledger", "subject key", "delete", "qualified facts: evidence, rebuild", 3650 * DAY, shares_partitions=True,
@@ -89,7 +94,7 @@ CHANGES = Topic(
 )
 QUARANTINE = Topic(
     "consent.quarantine", "original", "delete", "what was not understood, byte for byte: on-call", 90 * DAY,
-    config={"max.message.bytes": str(LARGEST_QUARANTINED)},
+    config={"max.message.bytes": str(LARGEST_QUARANTINED), "segment.ms": str(DAY)},
 )  # fmt: skip
 PROGRESS = Topic(
     "consent.progress", "none", "delete", "who has applied what: freshness", DAY, partitions=1, fixed=True,

@@ -65,6 +65,12 @@ def test_events_carry_the_append_time():
     assert EVENTS.settings(1)["message.timestamp.type"] == "LogAppendTime"
 
 
+@pytest.mark.parametrize("topic", [EVENTS, QUARANTINE], ids=lambda each: each.name)
+def test_plain_addresses_go_when_their_time_is_over_not_a_segment_later(topic):
+    settings = topic.settings(1)
+    assert int(settings["segment.ms"]) <= int(settings["retention.ms"]) / 20
+
+
 def test_tombstones_of_suppression_stay_thirty_days():
     assert all(each.settings(1)["delete.retention.ms"] == str(30 * DAY) for each in SUPPRESSION.values())
 
