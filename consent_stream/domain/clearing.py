@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from consent_stream.domain.facts import CONTACT, KINDS, REVIEWED, Birth, Grant, Lift, Restriction
-from consent_stream.domain.nodes import EVERYTHING
+from consent_stream.domain.nodes import EVERYTHING, Node
 from consent_stream.domain.policy import Tenant
 from consent_stream.domain.registers import Registers
 from consent_stream.domain.times import MINUTE, adult_from
@@ -88,22 +88,23 @@ def enough(grant: Grant, rules: Tenant, migrated: bool) -> bool:
     return grant.level == 1 and migrated
 
 
-def living(at: int, views: Sequence[View], channel: str) -> Iterator[Grant]:
-    """Grants that are not void in the joined registers, whatever node they are about (RULES §5)."""
+def living(at: int, views: Sequence[View], channel: str, above: frozenset[Node]) -> Iterator[Grant]:
+    """Grants on one of the nodes `above` that are not void in the joined registers (RULES §5)."""
     own = [view.registers for view in views if not view.base]
-    if not any(reg.grants for reg in own) or any(reg.all_void for reg in own):
+    covering = [(reg, terms[0], group) for reg in own for terms, group in reg.groups.items() if terms[0] in above]
+    if not covering or any(reg.all_void for reg in own):
         return
     voids: dict[str, int] = {}
     for reg in own:
         for void in reg.voids.values():
             voids[void.selector] = min(void.since, voids.get(void.selector, void.since))
-    bound = max((_void_through_age(reg, at) for reg in own), default=NEVER)
+    bound = max((_void_through_age(reg, at) for reg in own if reg.births), default=NEVER)
     bound = max(bound, 1 + _greatest_hi("erased", (view.registers for view in views)))
     texted = max(bound, 1 + _greatest_hi("reassigned", own))
-    for reg in own:
+    for reg, where, group in covering:
         on_phone = channel == "sms" and not reg.channels & CONTACT
-        for grant in reg.grants:
-            limit = texted if on_phone or grant.node.channel == "sms" else bound
+        limit = texted if on_phone or where.channel == "sms" else bound
+        for grant in group:
             if grant.lo >= limit and not (voids and _selected(grant, voids)):
                 yield grant
 

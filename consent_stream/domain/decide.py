@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from consent_stream.domain.clearing import View, ages, enough, level_to_clear, lifted, living, names, undeliverable
 from consent_stream.domain.facts import KINDS, REASON_RANK, Grant, Restriction
-from consent_stream.domain.nodes import ANY, CHANNELLESS, Node, covers, node, path
+from consent_stream.domain.nodes import ANY, CHANNELLESS, Node, node, path
 from consent_stream.domain.policy import Tenant
 
 AGED = frozenset(("marketing", "sharing", "profiling"))
@@ -88,7 +88,7 @@ class _Grants:
     ) -> None:
         self.x, self.at, self.rules = x, at, rules
         self.migrated = unrestricted and rules.allow_migrated and rules.min_evidence <= 2 and x.purpose != "sharing"
-        self.living = [grant for grant in living(at, views, channel) if covers(grant.node, x)]
+        self.living = list(living(at, views, channel, path(x)))
         self.counting = [grant for grant in self.living if self.enough(grant) and grant.lo <= at < grant.valid_until]
 
     def enough(self, grant: Grant) -> bool:

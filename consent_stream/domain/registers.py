@@ -7,7 +7,6 @@ function of the set of parts seen, never of their order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from heapq import nlargest
 from typing import Any
 
 from consent_stream.domain.facts import (
@@ -28,13 +27,15 @@ from consent_stream.domain.nodes import ANY, Node
 BEST_GRANTS = 8  # per (node, level, names), by lo and again by valid_until
 GRANTS_PER_KEY = 256  # of each of the two lists
 NODES_PER_FAMILY = 256  # of one (kind, open, purpose, channel), `*` included
-VOIDS_PER_KEY = 256
+VOIDS_PER_KEY = 256  # also of those that travel on, so that they travel as one in every order
 BIRTHS_PER_KEY = 16
 LIFTS_PER_SLOT = 8
 MINOR_LIFTS = 64
+LIFTS_PER_KEY = 512  # the latest; to forget a lift can only deny
 LINKS_PER_KEY = 10_000
 
 Slot = tuple[str, Node, bool]
+Terms = tuple[Node, int, tuple[Node, ...]]  # what like grants have in common: node, level, names
 
 
 class Registers:
@@ -45,7 +46,7 @@ class Registers:
         "bounced",
         "channels",
         "delivered",
-        "grants",
+        "groups",
         "lifts",
         "links",
         "requested",
@@ -60,7 +61,7 @@ class Registers:
         self.channels = channels
         self.version = 0  # 1 + the ledger offset of the fact that last changed the key
         self.restrictions: dict[Slot, Restriction] = {}
-        self.grants: dict[Grant, None] = {}
+        self.groups: dict[Terms, list[Grant]] = {}
         self.lifts: dict[tuple[str, Node], tuple[Lift, ...]] = {}
         self.voids: dict[tuple[str, bool], Void] = {}
         self.births: dict[tuple[int, bool], Birth] = {}
@@ -82,8 +83,25 @@ class Registers:
         return changed
 
     @property
+    def grants(self) -> list[Grant]:
+        """The grants kept, in no order."""
+        return [grant for group in self.groups.values() for grant in group]
+
+    def keep(self, grants: Iterable[Grant]) -> None:
+        """Hold exactly these grants."""
+        self.groups = {}
+        for grant in grants:
+            self.groups.setdefault(grant[4:7], []).append(grant)
+
+    @property
     def all_void(self) -> bool:
-        return (ANY, False) in self.voids or (ANY, True) in self.voids
+        """Whether every grant here is void: one void says so, or there are too many to tell them apart."""
+        voids = self.voids
+        if not voids:
+            return False
+        if (ANY, False) in voids or (ANY, True) in voids:
+            return True
+        return len(voids) > VOIDS_PER_KEY and len({selector for selector, _ in voids}) > VOIDS_PER_KEY
 
 
 def _restriction(reg: Registers, new: Restriction) -> bool:
@@ -125,38 +143,37 @@ def _narrow_family(reg: Registers, new: Restriction) -> bool:
 
 
 def _grant(reg: Registers, new: Grant) -> bool:
-    grants = reg.grants
-    if new in grants:
+    terms = new[4:7]
+    group = reg.groups.get(terms)
+    if group is None:
+        reg.groups[terms] = [new]
+    elif new in group:
         return False
-    group = [g for g in grants if g.node == new.node and g.level == new.level and g.names == new.names]
-    grants[new] = None
-    if len(group) >= BEST_GRANTS:
+    else:
         group.append(new)
-        kept = {*_latest(group, BEST_GRANTS), *_longest(group, BEST_GRANTS)}
-        for grant in group:
-            if grant not in kept:
-                del grants[grant]
-    if len(grants) > GRANTS_PER_KEY:
+        if len(group) > BEST_GRANTS:
+            kept = {*_latest(group, BEST_GRANTS), *_longest(group, BEST_GRANTS)}
+            group[:] = [grant for grant in group if grant in kept]
+    if len(reg.groups) * 2 * BEST_GRANTS > GRANTS_PER_KEY:
         _narrow_grants(reg)
-    return new in reg.grants
+    return new in reg.groups.get(terms, ())
 
 
 def _latest(grants: Iterable[Grant], n: int) -> list[Grant]:
-    return nlargest(n, grants)
+    return sorted(grants)[-n:]
 
 
 def _longest(grants: Iterable[Grant], n: int) -> list[Grant]:
-    return nlargest(n, grants, key=lambda g: (g.valid_until, g.id, g.source, g))
+    return sorted(grants, key=lambda grant: (grant.valid_until, grant.id, grant.source, grant))[-n:]
 
 
 def _narrow_grants(reg: Registers) -> None:
-    groups: dict[tuple[Node, int, tuple[Node, ...]], list[Grant]] = {}
-    for grant in reg.grants:
-        groups.setdefault((grant.node, grant.level, grant.names), []).append(grant)
-    latest = [g for group in groups.values() for g in _latest(group, BEST_GRANTS)]
-    longest = [g for group in groups.values() for g in _longest(group, BEST_GRANTS)]
+    if sum(map(len, reg.groups.values())) <= GRANTS_PER_KEY:
+        return
+    latest = [grant for group in reg.groups.values() for grant in _latest(group, BEST_GRANTS)]
+    longest = [grant for group in reg.groups.values() for grant in _longest(group, BEST_GRANTS)]
     kept = {*_latest(latest, GRANTS_PER_KEY), *_longest(longest, GRANTS_PER_KEY)}
-    reg.grants = {g: None for g in reg.grants if g in kept}
+    reg.keep(grant for grant in reg.grants if grant in kept)
 
 
 def _lift(reg: Registers, new: Lift) -> bool:
@@ -167,25 +184,47 @@ def _lift(reg: Registers, new: Lift) -> bool:
     kept = tuple(sorted((*known, new), key=lambda lift: lift[2:], reverse=True))
     kept = kept[: MINOR_LIFTS if new.kind == "minor" else LIFTS_PER_SLOT]
     reg.lifts[slot] = kept
-    return new in kept
+    if len(reg.lifts) > LIFTS_PER_KEY // MINOR_LIFTS:
+        _narrow_lifts(reg)
+    return new in reg.lifts.get(slot, ())
+
+
+def _narrow_lifts(reg: Registers) -> None:
+    lifts = [lift for slot in reg.lifts.values() for lift in slot]
+    if len(lifts) > LIFTS_PER_KEY:
+        last = min(lifts, key=lambda lift: (lift.lo, lift))
+        slot = (last.kind, last.node)
+        rest = tuple(lift for lift in reg.lifts[slot] if lift != last)
+        if rest:
+            reg.lifts[slot] = rest
+        else:
+            del reg.lifts[slot]
 
 
 def _void(reg: Registers, new: Void) -> bool:
-    if reg.all_void:
-        new = Void(ANY, new.open, 0, new.id, new.source)
+    if (ANY, new.open) in reg.voids:
+        new = _void_of_all(new)
     slot = (new.selector, new.open)
     old = reg.voids.get(slot)
     if old is not None and _void_order(new) <= _void_order(old):
         return False
     reg.voids[slot] = new
-    if len({selector for selector, _ in reg.voids}) > VOIDS_PER_KEY or (new.selector == ANY and len(reg.voids) > 1):
-        voids, reg.voids = reg.voids, {}
-        for void in voids.values():
-            every = Void(ANY, void.open, 0, void.id, void.source)
-            known = reg.voids.get((ANY, void.open))
-            if known is None or _void_order(every) > _void_order(known):
-                reg.voids[(ANY, void.open)] = every
+    if new.selector == ANY or len(reg.voids) > VOIDS_PER_KEY:
+        _narrow_voids(reg, new)
     return True
+
+
+def _narrow_voids(reg: Registers, new: Void) -> None:
+    """Beyond 256 of them, those that travel on and those that do not each become one void of every grant."""
+    family = [void for void in reg.voids.values() if void.open == new.open]
+    if new.selector == ANY or len(family) > VOIDS_PER_KEY:
+        for void in family:
+            del reg.voids[void.selector, void.open]
+        reg.voids[ANY, new.open] = max((_void_of_all(void) for void in family), key=_void_order)
+
+
+def _void_of_all(void: Void) -> Void:
+    return Void(ANY, void.open, 0, void.id, void.source)
 
 
 def _void_order(void: Void) -> tuple[int, str, str]:

@@ -22,7 +22,7 @@ from consent_stream.domain.facts import (
     Restriction,
     Void,
 )
-from consent_stream.domain.nodes import ANY, Node, covers, node, path
+from consent_stream.domain.nodes import ANY, Node, node, path
 from consent_stream.domain.policy import Tenant
 from consent_stream.domain.registers import Registers
 
@@ -79,7 +79,7 @@ def standing(reg: Registers, channel: str, rules: Tenant, at: int) -> Standing:
     for r in reg.restrictions.values():
         n = r.node
         if n in above:
-            if not lifted(reg, r, at) and not clearing.clears(r, root):
+            if not (reg.lifts and lifted(reg, r, at)) and not clearing.clears(r, root):
                 reasons.add(r.kind)
                 if newest is None or r[3:] > newest[3:]:
                     newest = r
@@ -89,7 +89,7 @@ def standing(reg: Registers, channel: str, rules: Tenant, at: int) -> Standing:
         reasons.add("minor")
     if channel != "sharing" and undeliverable(reg, at):
         reasons.add("undeliverable")
-    label = clearing.label(root, newest)
+    label = clearing.label(newest)
     if not reasons and not blocked:
         return Standing("CLEAR", (), (), label) if label != BLANK.label else BLANK
     ordered = tuple(sorted(reasons, key=REASON_RANK.__getitem__))
@@ -97,23 +97,20 @@ def standing(reg: Registers, channel: str, rules: Tenant, at: int) -> Standing:
 
 
 class _Clearing:
-    """Grants of a key as the lists see them; looked at only when there are any."""
+    """Grants of a key as the lists see them."""
 
     def __init__(self, reg: Registers, rules: Tenant, channel: str, at: int) -> None:
         self.reg, self.rules, self.channel, self.at = reg, rules, channel, at
-        self._alive: list[Grant] | None = None
 
-    @property
-    def alive(self) -> list[Grant]:
-        if self._alive is None:
-            self._alive = list(living(self.at, [View(self.reg)], self.channel)) if self.reg.grants else []
-        return self._alive
+    def alive(self, above: frozenset[Node]) -> list[Grant]:
+        living_grants = living(self.at, [View(self.reg)], self.channel, above)
+        return [grant for grant in living_grants if enough(grant, self.rules, True)]
 
     def clears(self, r: Restriction, x: Node) -> bool:
         needed = level_to_clear(r.kind)
-        if needed is None or not self.reg.grants or not self.rules.needs_grant(x.purpose):
+        if needed is None or not self._named(r, needed) or not self.rules.needs_grant(x.purpose):
             return False
-        covering = [grant for grant in self.alive if covers(grant.node, x) and enough(grant, self.rules, True)]
+        covering = self.alive(path(x))
         last = max((grant.valid_until for grant in covering), default=0)
         return any(
             grant.valid_until >= last
@@ -124,18 +121,26 @@ class _Clearing:
             for grant in covering
         )
 
-    def label(self, root: Node, newest: Restriction | None) -> str:
-        granted = [grant for grant in self.reg.grants if covers(grant.node, root)]
-        if granted and max(granted) not in self.alive:
+    def _named(self, r: Restriction, needed: int) -> bool:
+        """Whether any grant here could clear it: most cannot, and their fellows need not be looked at."""
+        return any(
+            level >= needed and (where == r.node or r.node in told) and any(grant.lo > r.hi for grant in group)
+            for (where, level, told), group in self.reg.groups.items()
+        )
+
+    def label(self, newest: Restriction | None) -> str:
+        above = _ABOVE[self.channel]
+        granted = [grant for terms, group in self.reg.groups.items() if terms[0] in above for grant in group]
+        alive = self.alive(above) if granted else []
+        if granted and max(granted) not in living(self.at, [View(self.reg)], self.channel, above):
             return "ConsentInvalidated"
         if newest is not None:
             return "ConsentRefused" if newest.type == "consent.refused" else "ConsentWithdrawn"
-        given = [grant for grant in granted if grant in self.alive and enough(grant, self.rules, True)]
-        current = [grant for grant in given if self.at < grant.valid_until]
+        current = [grant for grant in alive if self.at < grant.valid_until]
         if current:
             return "RenewedConsentGiven" if max(current).type == "consent.renewed" else "ConsentGiven"
-        if given:
+        if alive:
             return "ConsentExpired"
-        if any(key in self.reg.requested for key in _REQUESTS[self.channel]):
+        if self.reg.requested and any(key in self.reg.requested for key in _REQUESTS[self.channel]):
             return "ConsentRequested"
         return "ConsentUnknown"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consent_stream.domain.registers import Registers
-from consent_stream.wire.avro import WireError, array, blob, long, read_blob, read_long, read_shared, shared_text
+from consent_stream.wire.avro import SHARED, WireError, array, blob, long, read_blob, read_long, read_shared
 from consent_stream.wire.parts import (
     birth,
     grant,
@@ -32,10 +32,10 @@ def encode_registers(reg: Registers) -> bytes:
     return b"".join(
         (
             CONSENT_STATE,
-            shared_text(reg.tenant),
+            SHARED[reg.tenant],
             long(reg.channels),
             array([restriction(r) for r in _sorted(reg.restrictions)]),
-            array([grant(g) for g in (sorted(reg.grants) if len(reg.grants) > 1 else reg.grants)]),
+            array([grant(g) for g in sorted(reg.grants)]) if reg.groups else b"\0",
             array([lift(x) for slot in sorted(lifts) for x in lifts[slot]]) if lifts else b"\0",
             array([void(v) for v in _sorted(reg.voids)]),
             array([birth(x) for x in _sorted(reg.births)]),
@@ -73,7 +73,7 @@ def decode_registers(b: bytes) -> Registers:
     if p != len(b) or len(links) % _LINK:
         raise WireError("bad_avro", "a state of the wrong length")
     reg.restrictions = {r[:3]: r for r in restrictions}
-    reg.grants = dict.fromkeys(grants)
+    reg.keep(grants)
     for x in lifts:
         reg.lifts[x[:2]] = (*reg.lifts.get(x[:2], ()), x)
     reg.voids = {v[:2]: v for v in voids}

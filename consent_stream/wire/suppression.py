@@ -9,6 +9,7 @@ from consent_stream.domain.facts import Fact
 from consent_stream.domain.registers import Registers
 from consent_stream.domain.standing import Standing, on_list
 from consent_stream.wire.avro import (
+    SHARED,
     WireError,
     array,
     long,
@@ -16,7 +17,6 @@ from consent_stream.wire.avro import (
     read_shared,
     read_text,
     read_time,
-    shared_text,
     text,
 )
 from consent_stream.wire.parts import (
@@ -62,12 +62,12 @@ def encode_entry(
     return b"".join(
         (
             SUPPRESSION,
-            shared_text(reg.tenant),
-            shared_text(channel),
-            shared_text(standing.status),
-            array([shared_text(reason) for reason in standing.reasons]),
-            array([shared_text(scope) for scope in standing.blocked_scopes]),
-            array([grant(g) for g in sorted(reg.grants) if on_list(g.node, channel)]) if reg.grants else b"\0",
+            SHARED[reg.tenant],
+            SHARED[channel],
+            SHARED[standing.status],
+            array([SHARED[reason] for reason in standing.reasons]),
+            array([SHARED[scope] for scope in standing.blocked_scopes]),
+            array([grant(g) for g in sorted(reg.grants) if on_list(g.node, channel)]) if reg.groups else b"\0",
             array([restriction(r) for r in sorted(reg.restrictions.values()) if on_list(r.node, channel)]),
             array([lift(x) for slot in sorted(reg.lifts) for x in reg.lifts[slot] if on_list(x.node, channel)])
             if reg.lifts
@@ -116,7 +116,7 @@ def decode_entry(b: bytes) -> Entry:
     if p != len(b):
         raise WireError("bad_avro", "bytes behind a suppression")
     reg.restrictions = {r[:3]: r for r in restrictions}
-    reg.grants = dict.fromkeys(grants)
+    reg.keep(grants)
     for x in lifts:
         reg.lifts[x[:2]] = (*reg.lifts.get(x[:2], ()), x)
     reg.voids = {v[:2]: v for v in voids}
