@@ -10,6 +10,7 @@ import idna
 import phonenumbers
 
 ADDRESS_CHARS = 320  # RFC 5321: 64 octets, `@`, 255 octets
+CACHED_CHARS = 2 * ADDRESS_CHARS  # longer texts are garbage: read, but not remembered, so that they cannot fill memory
 _PLAIN = re.compile(
     r"([a-z0-9!#$%&'*+/=?^_`{|}~.-]+)@((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)"
 )
@@ -24,13 +25,17 @@ def zero_width(char: str) -> bool:
     return unicodedata.category(char) == "Cf" or "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
 
 
-@lru_cache(65536)
 def canonical_email(text: str) -> str | None:
     """The canonical e-mail address, or None for what is none.
 
     Space around and zero-width characters go; the domain becomes lower-case A-labels by UTS-46 (non-transitional)
     without a trailing dot; the local part is NFKC-casefolded, its dots and `+tag` kept.
     """
+    return _email(text) if len(text) <= CACHED_CHARS else _email.__wrapped__(text)
+
+
+@lru_cache(65536)
+def _email(text: str) -> str | None:
     lowered = text.strip().lower() if text.isascii() else ""
     plain = _PLAIN.fullmatch(lowered)
     if plain and len(lowered) <= ADDRESS_CHARS and len(plain[2]) <= 253 and not _ACE.search(plain[2]):
@@ -71,9 +76,13 @@ def base_form(email: str) -> str:
     return f"{local}@{domain}"
 
 
-@lru_cache(65536)
 def canonical_phone(text: str, region: str | None) -> str | None:
     """E.164 of a valid number, its extension dropped; None without `+` and without a region: nothing is guessed."""
+    return _phone(text, region) if len(text) <= CACHED_CHARS else _phone.__wrapped__(text, region)
+
+
+@lru_cache(65536)
+def _phone(text: str, region: str | None) -> str | None:
     number = unicodedata.normalize("NFKC", "".join(char for char in text if not zero_width(char))).strip()
     if len(number) > 64 or (not number.startswith("+") and region is None):
         return None

@@ -16,7 +16,7 @@ from consent_stream.domain.facts import Fact, Link
 from consent_stream.domain.permissions import PERMISSIONS
 from consent_stream.domain.policy import Policy
 from consent_stream.domain.restrictions import RESTRICTIONS, unknown_restriction
-from consent_stream.domain.subjects import Event, KeyOf, find_subjects
+from consent_stream.domain.subjects import Event, KeyOf, find_subjects, short_text
 from consent_stream.domain.times import interval, parse_instant
 
 CODES = (
@@ -27,6 +27,7 @@ CODES = (
 _RANK = {code: rank for rank, code in enumerate(CODES)}
 _VERSION = re.compile(r"(.+)\.v([0-9]+)", re.ASCII)
 _ENDINGS = (".withdrawn", ".optout", ".unsubscribed", ".stop")
+LINKS_PER_EVENT = 1000  # contacts × addresses; a person has a handful
 TEXTED = frozenset(("sms.inbound", "number.reassigned", "number.deactivated"))  # about a phone, whatever `channel` says
 
 
@@ -73,14 +74,16 @@ def qualify(event: Mapping[str, Any], received: int, place: tuple[int, int], pol
     in `consent.events`; `key_of(tenant, channel, canonical)` gives the 19 bytes of a subject key.
     Laws: the same arguments give the same facts.
     """
-    ident, source, type_text = event.get("id"), event.get("source"), event.get("type")
-    flawed = not (
-        event.get("specversion") == "1.0" and isinstance(ident, str) and ident and isinstance(source, str) and source
+    ident, source, type_text = (
+        short_text(event.get("id")),
+        short_text(event.get("source")),
+        short_text(event.get("type")),
     )
-    if not isinstance(type_text, str) or not type_text:
+    flawed = not (event.get("specversion") == "1.0" and ident and source)
+    if not type_text:
         return Outcome([], "not_cloudevent", [])
-    tenant = event.get("tenant")
-    if not isinstance(tenant, str) or not tenant or "\0" in tenant:
+    tenant = short_text(event.get("tenant"))
+    if not tenant or "\0" in tenant:
         return Outcome([], "not_cloudevent" if flawed else "no_tenant", [])
     kind = read_type(type_text)
     if kind.apply is None:
@@ -88,8 +91,8 @@ def qualify(event: Mapping[str, Any], received: int, place: tuple[int, int], pol
     data = event.get("data")
     ev = Event(
         tenant=tenant,
-        id=ident if isinstance(ident, str) else "",
-        source=source if isinstance(source, str) else "",
+        id=ident,
+        source=source,
         type=kind.name,
         data=data if isinstance(data, dict) else {},
         received=received,
@@ -123,7 +126,9 @@ def _outcome(ev: Event, place: tuple[int, int], links: bool) -> Outcome:
     if ev.flawed and code:
         code = "not_cloudevent"
     parts = ev.parts
-    if links:
+    if links and len(ev.contacts) * len(ev.addresses) > LINKS_PER_EVENT:
+        ev.counts.append("too_many_links")
+    elif links:
         for contact in ev.contacts:
             for address in ev.addresses:  # an unreadable one too: a no that was kept under it reaches the contact
                 ev.add(contact, 4, Link(address.key, address.channels))

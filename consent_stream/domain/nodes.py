@@ -10,6 +10,7 @@ CHANNELS = ("email", "sms")
 CHANNELLESS = frozenset(("sharing", "profiling"))  # their nodes always have channel `*`
 ANY = "*"
 SCOPE_BYTES = 256
+NODE_CHARS = SCOPE_BYTES + 32
 
 
 class Node(NamedTuple):
@@ -44,9 +45,13 @@ def node(purpose: str, channel: str, scope: str) -> Node:
     return Node(purpose, channel, scope)
 
 
-@lru_cache(65536)
 def parse_node(text: str) -> Node | None:
     """The node of its text form, or None when a part is not understood or the combination is none (RULES §2)."""
+    return _parse_node(text) if len(text) <= NODE_CHARS else None
+
+
+@lru_cache(65536)
+def _parse_node(text: str) -> Node | None:
     parts = text.split(":", 2)
     if len(parts) != 3:
         return None

@@ -33,10 +33,11 @@ from consent_stream.domain.nodes import (
     valid_scope,
 )
 from consent_stream.domain.policy import LEVELS, version_text
-from consent_stream.domain.subjects import Event
+from consent_stream.domain.subjects import Event, short_text
 from consent_stream.domain.times import FAR, add_months, day_of, parse_day, parse_instant
 
 NAMES_PER_GRANT = 256
+KEYS_PER_GRANT = 64
 CONTACT_LEVEL = 2  # nobody proved control of an address there
 
 
@@ -119,7 +120,14 @@ def _grant(
     where = _node(purpose, channel, ANY if scope is None else scope)
     told = _names(ev, where)
     texts = [_text(ev, name) for name in ("batch", "credential")]
-    if where is None or told is None or level is None or until is None or None in texts:
+    if (
+        where is None
+        or told is None
+        or level is None
+        or until is None
+        or None in texts
+        or len(targets) > KEYS_PER_GRANT
+    ):
         ev.codes.append("bad_value")
     if withheld or len(ev.codes) > before or ev.flawed:
         ev.codes.append("not_cloudevent" if ev.flawed else ev.codes[-1])
@@ -247,11 +255,9 @@ def _names(ev: Event, own: Node | None) -> tuple[Node, ...] | None:
 
 
 def _text(ev: Event, name: str) -> str | None:
-    """An optional text; None when it is there and is none."""
+    """An optional text; None when it is there and cannot be kept."""
     value = ev.data.get(name)
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else None
+    return "" if value is None or value == "" else short_text(value) or None
 
 
 # -- lifts, reviews, deliveries, requests --------------------------------------------------------------

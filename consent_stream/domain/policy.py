@@ -11,6 +11,7 @@ from consent_stream.domain.times import parse_instant
 
 CLOCKS = ("ours", "signed", "dated", "undated")
 LEVELS = {"E0": 0, "E1": 1, "E2": 2, "E3": 3, "E4": 4}
+WHOLE = 1 << 64  # greater numbers are no numbers in JSON; Python refuses to write out the greatest
 BASES = ("consent", "legitimate_interest")
 
 
@@ -85,7 +86,7 @@ def version_text(version: object) -> str | None:
     if isinstance(version, bool):
         return None
     if isinstance(version, int):
-        return str(version)
+        return str(version) if abs(version) < WHOLE else None
     return version if isinstance(version, str) and version else None
 
 

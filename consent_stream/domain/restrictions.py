@@ -9,9 +9,11 @@ from consent_stream.domain import permissions, words
 from consent_stream.domain.facts import EMAIL, SMS, Birth, Delivery, Void
 from consent_stream.domain.nodes import ANY, EVERYTHING, parse_node, program, valid_scope
 from consent_stream.domain.policy import NO_WORDS
-from consent_stream.domain.subjects import Event
+from consent_stream.domain.subjects import TEXT_BYTES, Event, encodes
 from consent_stream.domain.times import TOLERANCE, dated_hi, day_of, parse_day, parse_instant, start_of, years_before
 
+PARTS_PER_EVENT = 1000  # topics or voids × keys; beyond that an event is widened, so that one record stays cheap
+SELECTOR_CHARS = 2 * TEXT_BYTES + 16
 HARD_BOUNCES = frozenset(("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"))
 
 
@@ -90,6 +92,8 @@ def preference_set(ev: Event) -> None:
         ev.codes.append("bad_value")
         return
     purpose = ev.data.get("purpose")
+    if len(topics) * len(ev.named()) > PARTS_PER_EVENT:  # nobody chose so much; what was refused is refused whole
+        topics = {ANY: False, "": None} if False in topics.values() else {"": None}
     for scope, wanted in topics.items():
         if wanted is True:
             permissions.grant_topic(ev, scope)
@@ -282,28 +286,37 @@ def age_asserted(ev: Event) -> None:
 
 def invalidated(ev: Event) -> None:
     selectors = ev.data.get("voids")
-    read = [read_selector(selector) for selector in selectors] if isinstance(selectors, list) else []
-    if not read or None in read:
+    found: list[tuple[str, int]] = []
+    for text in selectors if isinstance(selectors, list) else [None]:
+        read = read_selector(text)
+        found += read
+        if not read:
+            ev.codes.append("bad_value")
+    if len(found) * len(ev.named()) > PARTS_PER_EVENT:
+        found = [(ANY, 0)]
+    if not found:
         ev.codes.append("bad_value")
-    for found in read:
-        if found is not None:
-            selector, since = found
-            ev.under_all(Void(selector, ev.open, since, ev.id, ev.source))
+    for selector, since in found:
+        ev.under_all(Void(selector, ev.open, since, ev.id, ev.source))
 
 
-def read_selector(text: object) -> tuple[str, int] | None:
-    """(selector, since) of a void (RULES §5). A credential with an unreadable time is void from the beginning."""
-    kind, _, rest = text.partition(":") if isinstance(text, str) else ("", "", "")
-    if kind == "grant" and "#" in rest:
-        return f"grant:{rest}", 0
-    if kind == "batch" and rest:
-        return f"batch:{rest}", 0
-    if kind == "notice" and "@" in rest:
-        return f"notice:{rest}", 0
-    if kind == "credential" and rest:
-        credential, _, since = rest.rpartition("@")
-        return f"credential:{credential or rest}", parse_instant(since) or 0
-    return None
+def read_selector(text: object) -> list[tuple[str, int]]:
+    """(selector, since) of a void (RULES §5); nothing for what is none, or longer than anything it could select.
+
+    A credential without a readable time is void from the beginning; where an `@` may belong to its id, both ways.
+    """
+    kind, _, rest = text.partition(":") if isinstance(text, str) and len(text) <= SELECTOR_CHARS else ("", "", "")
+    if not encodes(rest):
+        return []
+    if (kind, "#" in rest) == ("grant", True) or (kind == "batch" and rest) or (kind, "@" in rest) == ("notice", True):
+        return [(f"{kind}:{rest}", 0)]
+    if kind != "credential" or not rest:
+        return []
+    credential, at, since = rest.rpartition("@")
+    instant = parse_instant(since) if at else None
+    if instant is not None:
+        return [(f"credential:{credential}", instant)]
+    return [(f"credential:{each}", 0) for each in dict.fromkeys((credential or rest, rest))]
 
 
 def import_row(ev: Event) -> None:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple, Protocol
 from consent_stream.domain.addresses import base_form, canonical_email, canonical_phone, kept_email, kept_phone
 from consent_stream.domain.facts import CHANNEL_MASK, CONTACT, EMAIL, KINDS, SMS, Part, Restriction
 from consent_stream.domain.nodes import ANY, CHANNELS, node
-from consent_stream.domain.policy import Policy, Source, Tenant
+from consent_stream.domain.policy import WHOLE, Policy, Source, Tenant
 from consent_stream.domain.times import Interval
 
 KEY_BYTES = 19
+TEXT_BYTES = 256  # of a tenant, type, event id, source, batch or credential
 NEVER = Interval(0, 0)
 
 
@@ -140,15 +141,24 @@ def find_subjects(ev: Event, about: str | None, key_of: KeyOf) -> None:
 def _contact(ev: Event, contact: object, key_of: KeyOf) -> None:
     if contact is None:
         return
-    if isinstance(contact, int) and not isinstance(contact, bool):
+    if isinstance(contact, int) and not isinstance(contact, bool) and abs(contact) < WHOLE:
         contact, ev.misread = str(contact), "bad_value"
-    if isinstance(contact, str) and contact and _encodes(contact):
+    if isinstance(contact, str) and contact and encodes(contact):
         ev.contacts.append(key_of(ev.tenant, "contact", contact))
     else:
         ev.misread = "bad_value"
 
 
-def _encodes(text: str) -> bool:
+def short_text(value: object) -> str:
+    """A text that can be written out with every fact; empty when it is none, cannot be encoded, or is too long."""
+    if not isinstance(value, str):
+        return ""
+    if value.isascii():
+        return value if len(value) <= TEXT_BYTES else ""
+    return value if encodes(value) and len(value.encode()) <= TEXT_BYTES else ""
+
+
+def encodes(text: str) -> bool:
     """Whether a text can be hashed: a lone surrogate cannot."""
     return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
 
@@ -156,7 +166,7 @@ def _encodes(text: str) -> bool:
 def _address(ev: Event, text: object, mask: int, key_of: KeyOf) -> None:
     if text is None:
         return
-    if not isinstance(text, str) or not text.strip() or not _encodes(text):
+    if not isinstance(text, str) or not text.strip() or not encodes(text):
         ev.misread = "bad_address"
         return
     if mask == EMAIL:

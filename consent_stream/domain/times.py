@@ -43,11 +43,13 @@ def parse_instant(text: object) -> int | None:
     return seconds * SECOND + (int(fraction[:6].ljust(6, "0")) if fraction else 0)
 
 
-@lru_cache(4096)
 def parse_day(text: str) -> int | None:
     """The ordinal (`date.toordinal`) of YYYY-MM-DD, else None."""
-    if len(text) != 10 or not text.isascii():
-        return None
+    return _parse_day(text) if len(text) == 10 and text.isascii() else None
+
+
+@lru_cache(4096)
+def _parse_day(text: str) -> int | None:
     try:
         return date.fromisoformat(text).toordinal() if text[4] == text[7] == "-" else None
     except ValueError:
