@@ -98,6 +98,8 @@ def qualify(event: Mapping[str, Any], received: int, place: tuple[int, int], pol
         received=received,
         flawed=flawed,
         policy=policy,
+        rules=policy.tenant(tenant),
+        registered=policy.source(source, tenant),
         scopeless=kind.scopeless,
         other_version=kind.other_version,
     )
@@ -133,7 +135,7 @@ def _outcome(ev: Event, place: tuple[int, int], links: bool) -> Outcome:
             for address in ev.addresses:  # an unreadable one too: a no that was kept under it reaches the contact
                 ev.add(contact, 4, Link(address.key, address.channels))
                 ev.add(address.key, address.channels, Link(contact, 4))
-    if code is None:
+    if code is None and len(parts) < len(ev.contacts) + len(ev.addresses):
         for key, channels in ev.named():  # so that the ledger tells of events that change nothing, too
             if key not in parts:
                 parts[key] = (channels, [])

@@ -41,6 +41,8 @@ class Event:
     received: int
     flawed: bool
     policy: Policy
+    rules: Tenant
+    registered: Source | None  # for this tenant
     scopeless: bool = False  # its scope is read as `*`
     other_version: bool = False  # of a known type: its restrictions act, its permissions do not
     time: int | None = None
@@ -53,16 +55,11 @@ class Event:
     codes: list[str] = field(default_factory=list)
     counts: list[str] = field(default_factory=list)
 
-    @property
-    def rules(self) -> Tenant:
-        return self.policy.tenant(self.tenant)
-
-    @property
-    def registered(self) -> Source | None:
-        return self.policy.source(self.source, self.tenant)
-
     def named(self) -> list[tuple[bytes, int]]:
-        return [(key, CONTACT) for key in self.contacts] + [(a.key, a.channels) for a in self.addresses]
+        """The keys named, with what they stand for."""
+        if not self.contacts:
+            return [address[:2] for address in self.addresses]
+        return [(key, CONTACT) for key in self.contacts] + [address[:2] for address in self.addresses]
 
     def add(self, key: bytes, channels: int, part: Part) -> None:
         found = self.parts.get(key)

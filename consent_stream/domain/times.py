@@ -16,7 +16,8 @@ TOLERANCE = 5 * MINUTE  # how far a claimed time may lie ahead of the append tim
 FAR = 253_402_300_799 * SECOND  # 9999-12-31T23:59:59Z: nothing lies beyond it
 _YEAR_1990 = 631_152_000 * SECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_TAIL = re.compile(r"(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_TO_THE_SECOND = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d", re.ASCII)
 
 
 class Interval(NamedTuple):
@@ -31,16 +32,32 @@ def parse_instant(text: object) -> int | None:
     """Microseconds of an RFC 3339 text, digits beyond them dropped; None for anything else, zoneless included."""
     if not isinstance(text, str):
         return None
-    match = _RFC3339.fullmatch(text)
-    if match is None:
+    seconds = _seconds(text[:19])
+    if seconds is None:
         return None
-    day, clock, fraction, zone = match.groups()
-    try:
-        at = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in 'Zz' else zone}")
-        seconds = (at - _EPOCH) // timedelta(seconds=1)
-    except (ValueError, OverflowError):
+    if text[19:] == "Z":
+        return seconds * SECOND
+    tail = _TAIL.fullmatch(text, 19)
+    if tail is None:
         return None
+    fraction, zone = tail.groups()
+    if zone not in "Zz":
+        hours, minutes = int(zone[1:3]), int(zone[4:])
+        if hours > 23 or minutes > 59:
+            return None
+        seconds += (hours * 3600 + minutes * 60) * (1 if zone[0] == "-" else -1)
     return seconds * SECOND + (int(fraction[:6].ljust(6, "0")) if fraction else 0)
+
+
+@lru_cache(8192)
+def _seconds(text: str) -> int | None:
+    """Seconds of YYYY-MM-DDTHH:MM:SS in UTC; events come in bursts within one."""
+    if not _TO_THE_SECOND.fullmatch(text):
+        return None
+    try:
+        return (datetime.fromisoformat(text.upper()).replace(tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
+    except ValueError:
+        return None
 
 
 def parse_day(text: str) -> int | None:

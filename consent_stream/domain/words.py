@@ -13,6 +13,7 @@ OUT = (
     "arret", "td", "alto", "baja", "stopp",
 )  # fmt: skip
 IN = ("start", "unstop")
+REMEMBERED = 32  # characters: most short texts are one of few
 SHORT = 5  # words: an OUT word in a text of at most so many is a STOP
 _NEGATED = (("dont", "stop"), ("don", "t", "stop"), ("do", "not", "stop"), ("never", "stop"))
 _MARK = "\0"
@@ -25,12 +26,19 @@ def meaning(text: str, words: Words = NO_WORDS) -> str:
 
     Punctuation and symbols are read both as nothing and as a space; the more restrictive reading holds.
     """
+    return _remembered(text, words) if len(text) <= REMEMBERED else _meaning(text, words)
+
+
+def _meaning(text: str, words: Words) -> str:
     outs, ins = _lists(words)
     readings = [_read(reading, outs, ins) for reading in _readings(text)]
     for found in ("stop", "review"):
         if found in readings:
             return found
     return "start" if all(reading == "start" for reading in readings) else ""
+
+
+_remembered = lru_cache(4096)(_meaning)
 
 
 @lru_cache(256)
