@@ -7,10 +7,11 @@ version has the same bytes in each replay.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from consent_stream.domain.derive import derive
-from consent_stream.domain.facts import Fact
+from consent_stream.domain.facts import Fact, Part
 from consent_stream.domain.policy import Policy
 from consent_stream.domain.registers import Registers
 from consent_stream.domain.standing import BLANK, Standing, concerns, lists_of, standing
@@ -71,21 +72,24 @@ class Folder:
         reg = subject.reg
         rules = self._policy.tenant(fact.tenant)
         fresh = not reg.tenant
-        channels = fact.channels | reg.channels
-        lists = [channel for channel in lists_of(channels) if any(concerns(part, channel, reg) for part in fact.parts)]
+        had = reg.channels
+        channels = fact.channels | had
+        wider = bool(had) and channels != had  # its records say what a key stands for, so they are written anew
+
+        def told(channel: str, parts: Iterable[Part]) -> bool:
+            return any(concerns(part, channel, reg) for part in parts) or (wider and _stands_on(channel, reg))
+
+        lists = [channel for channel in lists_of(channels) if told(channel, fact.parts)]
         before = subject.standings
         for channel in lists:
             if channel not in before:
                 before[channel] = BLANK if fresh else standing(reg, channel, rules, fact.received)
-        had = reg.channels
         changed = reg.apply(fact)
         if not changed and reg.channels == had:
             return
         subject.changed = True
-        if not changed:
-            return
         for channel in lists:
-            if not any(concerns(part, channel, reg) for part in changed):
+            if not told(channel, changed):
                 continue
             subject.touched[channel] = (fact, version)
             now = standing(reg, channel, rules, fact.received)
@@ -105,3 +109,12 @@ class Folder:
         if len(self._known) >= REMEMBERED:
             del self._known[next(iter(self._known))]
         self._known[key] = (row, reg)
+
+
+def _stands_on(channel: str, reg: Registers) -> bool:
+    """Whether the key has a record on this list."""
+    single = [part for part in (reg.bounced, reg.delivered) if part is not None]
+    kept: Iterable[Part] = chain(
+        reg.restrictions.values(), reg.grants, *reg.lifts.values(), reg.voids.values(), reg.births.values(), single
+    )
+    return any(concerns(part, channel, reg) for part in kept)
