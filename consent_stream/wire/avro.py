@@ -6,11 +6,17 @@ Source: Apache Avro 1.12 specification, "Binary encoding" and "Single-object enc
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable, Hashable
+from typing import TypeVar
 
-# Two bytes of a varint (14 bits, both with the continuation bit), so that a time takes four look-ups.
+# Two bytes of a varint (14 bits, both with the continuation bit), so that a time takes four look-ups; and its last two.
 _PAIRS = [bytes((0x80 | (n & 0x7F), 0x80 | (n >> 7))) for n in range(1 << 14)]
+_ENDS = [bytes((0x80 | (n & 0x7F), n >> 7)) for n in range(1 << 14)]
 _SMALL = [bytes((n << 1,)) for n in range(64)]  # zigzag of 0..63
+# Of what many records share a copy is remembered. Senders choose the texts, so their number and length are bounded.
+_MOST_REMEMBERED = 65_536
+_LONGEST_REMEMBERED = 512  # bytes
+_K = TypeVar("_K", bound=Hashable)
 
 
 class WireError(ValueError):
@@ -22,17 +28,14 @@ class WireError(ValueError):
 
 
 def long(n: int) -> bytes:
-    """A zigzag varint of a 64-bit number."""
+    """A zigzag varint of a 64-bit number. Errors: `OverflowError` for a longer one."""
     if 0 <= n < 64:
         return _SMALL[n]
     z = (n << 1) ^ (n >> 63)
     if 1 << 49 <= z < 1 << 56:  # every instant from 1978 to 2541: eight bytes
-        return (
-            _PAIRS[z & 0x3FFF]
-            + _PAIRS[(z >> 14) & 0x3FFF]
-            + _PAIRS[(z >> 28) & 0x3FFF]
-            + bytes((0x80 | ((z >> 42) & 0x7F), z >> 49))
-        )
+        return _PAIRS[z & 0x3FFF] + _PAIRS[(z >> 14) & 0x3FFF] + _PAIRS[(z >> 28) & 0x3FFF] + _ENDS[z >> 42]
+    if not -1 << 63 <= n < 1 << 63:
+        raise OverflowError("a number of more than 64 bits")
     out = bytearray()
     while z > 0x7F:
         out.append(0x80 | (z & 0x7F))
@@ -51,7 +54,23 @@ def blob(raw: bytes) -> bytes:
     return long(len(raw)) + raw
 
 
-shared_text = lru_cache(8192)(text)  # texts that many records share: tenants, sources, types, kinds, nodes
+class Remembered(dict[_K, bytes]):
+    """The bytes of what many records share, by what they say; made by `encode` when first asked for."""
+
+    def __init__(self, encode: Callable[[_K], bytes]) -> None:
+        super().__init__()
+        self._encode = encode
+
+    def __missing__(self, key: _K) -> bytes:
+        encoded = self._encode(key)
+        if len(encoded) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MOST_REMEMBERED:
+                self.clear()
+            self[key] = encoded
+        return encoded
+
+
+SHARED: Remembered[str] = Remembered(text)  # tenants, sources, types, kinds: `SHARED[value]`
 
 
 def array(items: list[bytes]) -> bytes:
@@ -60,7 +79,7 @@ def array(items: list[bytes]) -> bytes:
 
 
 def read_long(b: bytes, p: int) -> tuple[int, int]:
-    """The number at `p` and the place behind it."""
+    """The number at `p` and the place behind it. Errors: `IndexError` at the end of `b`, `WireError` beyond 64 bits."""
     z = b[p]
     p += 1
     if z < 0x80:
@@ -72,10 +91,13 @@ def read_long(b: bytes, p: int) -> tuple[int, int]:
         p += 1
         z |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if z >> 64:
+                break
             return (z >> 1) ^ -(z & 1), p
         shift += 7
         if shift > 63:
-            raise WireError("bad_avro", "a number longer than 64 bits")
+            break
+    raise WireError("bad_avro", "a number longer than 64 bits")
 
 
 _M1, _M2, _M3 = 0x007F007F007F007F, 0x00003FFF00003FFF, 0x000000000FFFFFFF
@@ -95,13 +117,11 @@ def read_time(b: bytes, p: int) -> tuple[int, int]:
 
 def read_text(b: bytes, p: int) -> tuple[str, int]:
     n = b[p]
-    if n < 0x80:
-        start = p + 1
-        end = start + (n >> 1)
-    else:
-        n, start = read_long(b, p)
-        end = start + n
-    return b[start:end].decode(), end
+    if n & 0x81:  # longer than 63 bytes, or negative
+        raw, end = read_blob(b, p)
+        return raw.decode(), end
+    end = p + 1 + (n >> 1)
+    return b[p + 1 : end].decode(), end
 
 
 _known_texts: dict[bytes, str] = {}
@@ -110,24 +130,35 @@ _known_texts: dict[bytes, str] = {}
 def read_shared(b: bytes, p: int) -> tuple[str, int]:
     """As `read_text`, for texts that many records share: one object each."""
     n = b[p]
-    if n < 0x80:
-        start = p + 1
-        end = start + (n >> 1)
+    if n & 0x81:
+        raw, end = read_blob(b, p)
     else:
-        n, start = read_long(b, p)
-        end = start + n
-    raw = b[start:end]
+        end = p + 1 + (n >> 1)
+        raw = b[p + 1 : end]
     known = _known_texts.get(raw)
     if known is None:
-        if len(_known_texts) > 65536:
-            _known_texts.clear()
-        known = _known_texts[raw] = raw.decode()
+        known = raw.decode()
+        remember(_known_texts, raw, known)
     return known, end
+
+
+_V = TypeVar("_V")
+
+
+def remember(known: dict[bytes, _V], raw: bytes, value: _V) -> None:
+    """Keep what `raw` says, within bounds."""
+    if len(raw) <= _LONGEST_REMEMBERED:
+        if len(known) >= _MOST_REMEMBERED:
+            known.clear()
+        known[raw] = value
 
 
 def read_blob(b: bytes, p: int) -> tuple[bytes, int]:
     n, start = read_long(b, p)
-    return b[start : start + n], start + n
+    end = start + n
+    if n < 0 or end > len(b):  # backwards would let an array read itself for ever
+        raise WireError("bad_avro", "a length that is negative or beyond the end")
+    return b[start:end], end
 
 
 def read_count(b: bytes, p: int) -> tuple[int, int]:

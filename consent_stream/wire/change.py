@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from consent_stream.domain.facts import Fact
 from consent_stream.domain.standing import Standing
-from consent_stream.wire.avro import array, long, shared_text, text
+from consent_stream.wire.avro import SHARED, array, long, text
 from consent_stream.wire.schemas import CONSENT_CHANGE
 
 
@@ -27,13 +27,13 @@ def encode_change(channel: str, before: Standing, after: Standing, cause: Fact, 
     return b"".join(
         (
             CONSENT_CHANGE,
-            shared_text(cause.tenant),
-            shared_text(channel),
+            SHARED[cause.tenant],
+            SHARED[channel],
             long(version),
             long(cause.received),
             text(cause.id),
-            shared_text(cause.source),
-            shared_text(cause.type),
+            SHARED[cause.source],
+            SHARED[cause.type],
             long(cause.partition),
             long(cause.offset),
             b"\1" if cause.derived else b"\0",

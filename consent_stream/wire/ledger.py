@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from consent_stream.domain.facts import Fact, Part
-from consent_stream.wire.avro import WireError, long, read_count, read_long, read_shared, read_text, read_time, text
-from consent_stream.wire.parts import READERS, WRITERS
+from consent_stream.wire.avro import (
+    Remembered,
+    WireError,
+    long,
+    read_count,
+    read_long,
+    read_shared,
+    read_text,
+    read_time,
+    text,
+)
+from consent_stream.wire.parts import ORIGINS, READERS, WRITERS, read_origin
 from consent_stream.wire.schemas import LEDGER_FACT, check_header
 
-
-@lru_cache(8192)
-def _origin(source: str, type_: str) -> bytes:
-    return text(source) + text(type_)
-
-
-@lru_cache(4096)
-def _head(tenant: str) -> bytes:
-    return LEDGER_FACT + text(tenant)
+_HEADS: Remembered[str] = Remembered(lambda tenant: LEDGER_FACT + text(tenant))
 
 
 def encode_fact(fact: Fact) -> bytes:
     """The value of a ledger record; its key is `fact.key`."""
     _, channels, tenant, ident, source, type_, received, partition, offset, derived, parts = fact
     out = [
-        _head(tenant),
+        _HEADS[tenant],
         text(ident),
-        _origin(source, type_),
+        ORIGINS[source, type_],
         long(received),
         long(partition),
         long(offset),
@@ -49,8 +49,7 @@ def decode_fact(key: bytes, b: bytes) -> Fact:
     try:
         tenant, p = read_shared(b, 10)
         ident, p = read_text(b, p)
-        source, p = read_shared(b, p)
-        type_, p = read_shared(b, p)
+        (source, type_), p = read_origin(b, p)
         received, p = read_time(b, p)
         partition, p = read_long(b, p)
         offset, p = read_long(b, p)

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
 
-from consent_stream.domain.facts import Birth, Delivery, Grant, Lift, Link, Part, Request, Restriction, Void
+from consent_stream.domain.facts import KINDS, Birth, Delivery, Grant, Lift, Link, Part, Request, Restriction, Void
 from consent_stream.domain.nodes import Node, parse_node
 from consent_stream.wire.avro import (
+    SHARED,
+    Remembered,
     WireError,
     array,
     long,
@@ -17,18 +19,19 @@ from consent_stream.wire.avro import (
     read_shared,
     read_text,
     read_time,
-    shared_text,
+    remember,
     text,
 )
 
 _EPOCH = 719_163  # date(1970, 1, 1).toordinal(): Avro's `date` counts from there
 _FLAG = (b"\0", b"\1")
 T = TypeVar("T")
+Slot = tuple[str, Node, bool]
 
 
-@lru_cache(65536)
-def node_text(n: Node) -> bytes:
-    return text(str(n))
+_NODES: Remembered[Node] = Remembered(lambda n: text(str(n)))
+_SLOTS: Remembered[Slot] = Remembered(lambda slot: text(slot[0]) + _NODES[slot[1]] + _FLAG[slot[2]])
+ORIGINS: Remembered[tuple[str, str]] = Remembered(lambda origin: text(origin[0]) + text(origin[1]))  # (source, type)
 
 
 def _read_node(b: bytes, p: int) -> tuple[Node, int]:
@@ -39,36 +42,62 @@ def _read_node(b: bytes, p: int) -> tuple[Node, int]:
     return n, p
 
 
-@lru_cache(65536)
-def _slot(kind: str, n: Node, open_: bool) -> bytes:
-    return text(kind) + node_text(n) + _FLAG[open_]
-
-
-@lru_cache(8192)
-def _origin(source: str, type_: str) -> bytes:
-    return text(source) + text(type_)
-
-
 def restriction(r: Restriction) -> bytes:
     kind, n, open_, hi, ident, source, type_ = r
-    return _slot(kind, n, open_) + long(hi) + text(ident) + _origin(source, type_)
+    return _SLOTS[kind, n, open_] + long(hi) + text(ident) + ORIGINS[source, type_]
 
 
 def read_restriction(b: bytes, p: int) -> tuple[Restriction, int]:
-    kind, p = read_shared(b, p)
-    n, p = _read_node(b, p)
-    open_ = b[p] == 1
-    hi, p = read_time(b, p + 1)
+    slot, p = _read_slot(b, p)
+    hi, p = read_time(b, p)
     ident, p = read_text(b, p)
-    source, p = read_shared(b, p)
-    type_, p = read_shared(b, p)
-    return Restriction(kind, n, open_, hi, ident, source, type_), p
+    origin, p = read_origin(b, p)
+    return tuple.__new__(Restriction, (*slot, hi, ident, *origin)), p
+
+
+_known_slots: dict[bytes, Slot] = {}
+_known_origins: dict[bytes, tuple[str, str]] = {}
+
+
+def _read_slot(b: bytes, p: int) -> tuple[Slot, int]:
+    """Kind, node and openness. Most are known, and found by their bytes, whose end two lengths tell."""
+    first = b[p]
+    middle = p + 1 + (first >> 1)
+    second = b[middle]
+    if not (first | second) & 0x81:
+        end = middle + 2 + (second >> 1)
+        known = _known_slots.get(b[p:end])
+        if known is not None:
+            return known, end
+    kind, end = read_shared(b, p)
+    if kind not in KINDS:  # of a newer version, perhaps: what is not understood must not be taken for nothing
+        raise WireError("unknown_kind", "a restriction of an unknown kind")
+    n, end = _read_node(b, end)
+    slot = (kind, n, b[end] == 1)
+    remember(_known_slots, b[p : end + 1], slot)
+    return slot, end + 1
+
+
+def read_origin(b: bytes, p: int) -> tuple[tuple[str, str], int]:
+    """Source and type of an event, found as slots are."""
+    first = b[p]
+    middle = p + 1 + (first >> 1)
+    second = b[middle]
+    if not (first | second) & 0x81:
+        end = middle + 1 + (second >> 1)
+        known = _known_origins.get(b[p:end])
+        if known is not None:
+            return known, end
+    source, end = read_shared(b, p)
+    type_, end = read_shared(b, end)
+    remember(_known_origins, b[p:end], (source, type_))
+    return (source, type_), end
 
 
 @lru_cache(8192)
 def _terms(n: Node, level: int, names: tuple[Node, ...], notice_id: str, notice_version: str) -> bytes:
-    told = array([node_text(name) for name in names])
-    return node_text(n) + long(level) + told + text(notice_id) + text(notice_version)
+    told = array([_NODES[name] for name in names])
+    return _NODES[n] + long(level) + told + text(notice_id) + text(notice_version)
 
 
 def grant(g: Grant) -> bytes:
@@ -77,12 +106,12 @@ def grant(g: Grant) -> bytes:
         (
             long(lo),
             text(ident),
-            shared_text(source),
+            SHARED[source],
             long(valid_until),
             _terms(n, level, names, notice_id, notice_version),
-            shared_text(batch),
-            shared_text(credential),
-            shared_text(type_),
+            SHARED[batch],
+            SHARED[credential],
+            SHARED[type_],
         )
     )
 
@@ -105,7 +134,7 @@ def read_grant(b: bytes, p: int) -> tuple[Grant, int]:
 
 
 def lift(x: Lift) -> bytes:
-    return shared_text(x.kind) + node_text(x.node) + long(x.lo) + text(x.id) + shared_text(x.source)
+    return SHARED[x.kind] + _NODES[x.node] + long(x.lo) + text(x.id) + SHARED[x.source]
 
 
 def read_lift(b: bytes, p: int) -> tuple[Lift, int]:
@@ -118,7 +147,7 @@ def read_lift(b: bytes, p: int) -> tuple[Lift, int]:
 
 
 def void(v: Void) -> bytes:
-    return text(v.selector) + _FLAG[v.open] + long(v.since) + text(v.id) + shared_text(v.source)
+    return text(v.selector) + _FLAG[v.open] + long(v.since) + text(v.id) + SHARED[v.source]
 
 
 def read_void(b: bytes, p: int) -> tuple[Void, int]:
@@ -131,7 +160,7 @@ def read_void(b: bytes, p: int) -> tuple[Void, int]:
 
 
 def birth(x: Birth) -> bytes:
-    return long(x.date - _EPOCH) + _FLAG[x.open] + long(x.hi) + text(x.id) + shared_text(x.source)
+    return long(x.date - _EPOCH) + _FLAG[x.open] + long(x.hi) + text(x.id) + SHARED[x.source]
 
 
 def read_birth(b: bytes, p: int) -> tuple[Birth, int]:
@@ -144,7 +173,7 @@ def read_birth(b: bytes, p: int) -> tuple[Birth, int]:
 
 
 def delivery(d: Delivery) -> bytes:
-    return _FLAG[d.bounced] + long(d.time) + text(d.id) + shared_text(d.source)
+    return _FLAG[d.bounced] + long(d.time) + text(d.id) + SHARED[d.source]
 
 
 def read_delivery(b: bytes, p: int) -> tuple[Delivery, int]:
@@ -164,7 +193,7 @@ def read_optional_delivery(b: bytes, p: int) -> tuple[Delivery | None, int]:
 
 
 def request(x: Request) -> bytes:
-    return shared_text(x.purpose) + shared_text(x.channel) + long(x.lo) + text(x.id) + shared_text(x.source)
+    return SHARED[x.purpose] + SHARED[x.channel] + long(x.lo) + text(x.id) + SHARED[x.source]
 
 
 def read_request(b: bytes, p: int) -> tuple[Request, int]:
