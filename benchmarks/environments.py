@@ -17,6 +17,7 @@ from consent_stream.dev.jars import cache_dir, java, kafka_jars
 ROOT = Path(__file__).parent.parent
 STREAMS_SOURCE = ROOT / "benchmarks" / "rivals" / "Streams.java"
 QUIX = ("quixstreams==3.28.1", "orjson>=3.10")  # it wants confluent-kafka <2.13, so it cannot live in our environment
+PROFILER = ("py-spy==0.4.3",)  # samples a running process from outside; of no use to the project itself
 
 
 def say(line: str) -> None:
@@ -48,14 +49,27 @@ def quix_command() -> list[str]:
 
     Errors: CalledProcessError when pip refuses.
     """
-    home = cache_dir() / f"race-{QUIX[0].replace('==', '-')}"
+    return [str(_environment(QUIX) / "python"), "-m", "benchmarks.rivals.quix"]
+
+
+def profiler_command() -> list[str]:
+    """The start of the sampling profiler's command line; makes its environment the first time.
+
+    Errors: CalledProcessError when pip refuses.
+    """
+    return [str(_environment(PROFILER) / "py-spy")]
+
+
+def _environment(packages: tuple[str, ...]) -> Path:
+    """The programs of a virtual environment with `packages`, made once per user."""
+    home = cache_dir() / f"bench-{packages[0].replace('==', '-')}"
     with _locked(home):
         if not (home / "ready").exists():
-            say(f"installing {QUIX[0]} into an environment of its own (once) …")
+            say(f"installing {packages[0]} into an environment of its own (once) …")
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
-            subprocess.run([str(home / "bin" / "pip"), "install", "-q", *QUIX], check=True)
+            subprocess.run([str(home / "bin" / "pip"), "install", "-q", *packages], check=True)
             (home / "ready").touch()
-    return [str(home / "bin" / "python"), "-m", "benchmarks.rivals.quix"]
+    return home / "bin"
 
 
 def module_command(name: str) -> list[str]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -16,33 +19,85 @@ import click
 from benchmarks.environments import ROOT, say
 from benchmarks.lap_timing import LapFailed
 from benchmarks.machine import machine_lines
+from benchmarks.product import courses, product, run_lap
+from benchmarks.product_report import product_section, profile_section, restore_section
+from benchmarks.profile import Profiler, stage_costs
 from benchmarks.race import race
 from benchmarks.race_report import race_section
+from benchmarks.restore import restore
 from consent_stream.dev.errors import DevError
 from consent_stream.dev.kafka import LocalKafka
+from consent_stream.wire.state import encode_registers
+from consent_stream.wire.topics import PARTITIONS
+
+PARTS = ("race", "product", "restore")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is run. `short_*`: inputs of the slow rivals."""
+
+    repeats: int
+    events: int
+    short_events: int
+    product_events: int
+    product_short_events: int
+    keys: int
 
 
 @click.command()
+@click.option("--only", "parts", multiple=True, type=click.Choice(PARTS), help="Run these parts (default: all).")
+@click.option("--repeats", default=5, show_default=True, help="Laps of everything.")
 @click.option("--events", default=200_000, show_default=True, help="P1: events of a lap.")
-@click.option("--short-events", default=20_000, show_default=True, help="P1: events of a lap of a slow rival.")
-@click.option("--repeats", default=5, show_default=True, help="P1: laps of every rival.")
+@click.option("--short-events", default=20_000, show_default=True, help="P1: events of a lap of stock Faust.")
+@click.option("--product-events", default=200_000, show_default=True, help="P2: events of a lap.")
+@click.option("--product-short-events", default=5_000, show_default=True, help="P2: of a lap of stock Faust.")
+@click.option("--keys", default=1_000_000, show_default=True, help="P3: keys to restore.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), default=ROOT / "benchmarks" / "RESULTS.md")
-def main(events: int, short_events: int, repeats: int, report: Path) -> None:
+def main(parts: tuple[str, ...], report: Path, **sizes: int) -> None:
     """Run the benchmarks and write the report."""
     started = datetime.now(UTC)
-    sections = []
     try:
         with (
             tempfile.TemporaryDirectory(prefix="consent-bench-") as scratch,
             LocalKafka(jar_set="tools", say=say) as kafka,
         ):
-            laps = race(kafka.bootstrap, Path(scratch), events=events, short_events=short_events, repeats=repeats)
-            sections.append(race_section(laps))
+            sections = run(kafka.bootstrap, Path(scratch), parts or PARTS, Sizes(**sizes))
     except (LapFailed, DevError) as problem:
         say(f"FAILED: {problem}")
         sys.exit(1)
     report.write_text("\n".join([*_head(started), *sections]))
     say(f"written: {report}")
+
+
+def run(bootstrap: str, scratch: Path, parts: Collection[str], sizes: Sizes) -> list[str]:
+    """The chosen parts, one after the other: the sections of the report.
+
+    Errors: LapFailed when a result is wrong or an engine broke.
+    """
+    sections = []
+    if "race" in parts:
+        laps = race(bootstrap, scratch, events=sizes.events, short_events=sizes.short_events, repeats=sizes.repeats)
+        sections.append(race_section(laps))
+    if not {"product", "restore"} & set(parts):
+        return sections
+    both = courses(
+        bootstrap,
+        scratch,
+        events=sizes.product_events,
+        people=sizes.product_events // 2,
+        short_events=sizes.product_short_events,
+    )
+    if "product" in parts:
+        sections.append(product_section(product(both, scratch, repeats=sizes.repeats), PARTITIONS))
+        profiler = Profiler(scratch / "profile.raw")
+        profiled = run_lap(both[0], scratch, profiler.attach)
+        sections.append(profile_section(stage_costs(profiler.stacks(), profiled.events), profiled))
+    if "restore" in parts:
+        rows = [encode_registers(reg) for reg in islice(both[0].given.registers.values(), 5_000)]
+        restored = restore(bootstrap, scratch, rows, keys=sizes.keys, repeats=sizes.repeats)
+        sections.append(restore_section(restored, PARTITIONS))
+    return sections
 
 
 def _head(started: datetime) -> list[str]:
