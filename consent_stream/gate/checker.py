@@ -1,0 +1,169 @@
+"""The answer to "may this be sent": freshness, rows, the decision of the domain. No I/O but a look into the replica."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+from consent_stream.domain.clearing import View
+from consent_stream.domain.decide import Decision, decide, question
+from consent_stream.domain.facts import REASON_RANK, SMS
+from consent_stream.domain.nodes import CHANNELLESS, PURPOSES, valid_scope
+from consent_stream.domain.policy import DEFAULTS
+from consent_stream.gate.freshness import Fresh
+from consent_stream.gate.question import Asked, Question, subjects
+from consent_stream.gate.reading import Reading
+from consent_stream.gate.replica import ReplicaFault
+from consent_stream.gate.rows import Row, read_row
+from consent_stream.gate.verdict import Verdict
+from consent_stream.wire.keys import Keyring
+
+DECODED = 16_384  # rows kept decoded, a kilobyte or two each
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What is said when nothing was found. A replica that is not all there cannot know that.
+NOT_FOUND = frozenset(("expired", "evidence_too_low", "no_consent"))
+
+
+class Clock(NamedTuple):
+    """Two clocks in microseconds. wall: UTC since the epoch. steady: never set, counts from anywhere."""
+
+    wall: Callable[[], int] = lambda: time.time_ns() // 1000
+    steady: Callable[[], int] = lambda: time.monotonic_ns() // 1000
+
+
+class Moment(NamedTuple):
+    """How it stands at one reading of the clocks. gap: `not_ready`, `stale` or empty."""
+
+    wall: int
+    fresh: Fresh | None
+    age: int
+    gap: str
+    session: int
+
+
+class Checker:
+    """Answers from a reading.
+
+    channel: of the list that is read. limit: seconds an answer may be behind.
+    """
+
+    def __init__(
+        self, channel: str, reading: Reading, keyring: Keyring | None, limit: float, clock: Clock | None = None
+    ) -> None:
+        self.reading = reading
+        self._channel = channel
+        self._clock = clock or Clock()
+        self._limit = int(limit * 1_000_000)
+        self._subjects = subjects(keyring)
+        self._row: Callable[[bytes], Row] = lru_cache(DECODED)(read_row)
+
+    def moment(self, settled: bool) -> Moment:
+        """Take it before any row is looked at: rows that come later can only say more."""
+        reading = self.reading
+        session = reading.session
+        fresh = reading.freshness.settled if settled else reading.freshness.applied
+        wall = self._clock.wall()
+        if fresh is None:
+            return Moment(wall, None, 0, "stale" if reading.complete else "not_ready", session)
+        age = fresh.age(wall, self._clock.steady())
+        gap = ""
+        if not reading.complete:
+            gap = "not_ready"
+        elif age > self._limit or fresh.ahead > self._limit:
+            gap = "stale"
+        return Moment(wall, fresh, age, gap, session)
+
+    def ask(self, q: Question, moment: Moment) -> Verdict:
+        """One answer, as of `moment`. Errors: ValueError for a question that no gate of this channel can be asked."""
+        self._refuse(q)
+        asked = self._subjects(q.tenant, q.email, q.phone, q.key, q.contact, q.region)
+        if asked.fault == "bad_address":
+            return _deny(("bad_address",), moment)
+        if not self._answers_for(q.purpose) or not valid_scope(q.scope):
+            return _deny(("unknown_purpose",), moment)
+        if asked.fault:
+            return _deny((moment.gap, asked.fault) if moment.gap else (asked.fault,), moment)
+        views, version, sound = self._look(asked, q.tenant)
+        policy = self.reading.policy
+        rules = DEFAULTS if policy is None else policy.tenant(q.tenant)
+        channel = asked.channel or self._channel_of(views)
+        at = moment.wall if q.at is None else _instant(q.at)
+        decision = decide(question(q.purpose, channel, q.scope), at, views, rules, channel)
+        if asked.bare and not views and decision.allow:
+            # Nobody can tell whose key it is: not known here, or another tenant's, is all the same, and no permission.
+            decision = Decision(("no_consent",), ())
+        gap = moment.gap if sound and self.reading.session == moment.session else "not_ready"
+        reasons = _with_gap(gap, decision.reasons) if gap else decision.reasons
+        if reasons:
+            return _deny(reasons, moment, decision.facts, version)
+        assert moment.fresh is not None  # no gap, so there is a proof
+        until = self._valid_until(views, at, moment)
+        return Verdict(True, (), decision.facts, version, moment.fresh.through, moment.age / 1e6, until)
+
+    def _refuse(self, q: Question) -> None:
+        if (q.email is not None) + (q.phone is not None) + (q.key is not None) != 1:
+            raise ValueError("name exactly one of email, phone and key")
+        if (self._channel == "email" and q.phone is not None) or (self._channel == "sms" and q.email is not None):
+            raise ValueError(f"a gate of channel {self._channel} knows no such addresses")
+
+    def _answers_for(self, purpose: str) -> bool:
+        """Whether the list holds what this purpose needs: `suppression.sharing` has the channelless purposes alone."""
+        return purpose in CHANNELLESS if self._channel == "sharing" else purpose in PURPOSES
+
+    def _look(self, asked: Asked, tenant: str) -> tuple[list[View], int, bool]:
+        """The registers of the tenant's rows, the greatest version, and whether all that was found can be relied on."""
+        views: list[View] = []
+        version, sound = 0, True
+        for base, keys in ((False, asked.keys), (True, asked.bases)):
+            for key in keys:
+                try:
+                    stored = self.reading.replica.get(key)
+                except ReplicaFault:
+                    self.reading.alarms["replica_fault"] += 1
+                    return views, version, False
+                if stored is None:
+                    continue
+                row = self._row(stored)
+                if row.tenant == tenant:
+                    views.append(View(row.registers, base))
+                    version = max(version, row.order[1])
+                elif not asked.bare:  # a key made with this tenant's key material, with somebody else's row
+                    sound = False
+                if not row.sound or row.channel != self._channel:
+                    sound = False
+        return views, version, sound
+
+    def _channel_of(self, views: list[View]) -> str:
+        """The channel of a bare key. A list of one channel says it; a key of the sharing list may stand for a phone."""
+        if self._channel != "sharing":
+            return self._channel
+        return "sms" if not views or views[0].registers.channels & SMS else "email"
+
+    def _valid_until(self, views: list[View], at: int, moment: Moment) -> int:
+        """When the proof of freshness ends, or the first grant does: with it a cleared restriction may stand again."""
+        ends = [grant.valid_until for view in views for grant in view.registers.grants if grant.valid_until > at]
+        return min([moment.wall + self._limit - moment.age, *ends])
+
+
+def _deny(reasons: tuple[str, ...], moment: Moment, facts: tuple[str, ...] = (), version: int = 0) -> Verdict:
+    if moment.fresh is None:
+        return Verdict(False, reasons, facts, version, None, None, 0)
+    return Verdict(False, reasons, facts, version, moment.fresh.through, moment.age / 1e6, 0)
+
+
+def _instant(at: int | datetime) -> int:
+    if not isinstance(at, datetime):
+        return at
+    if at.tzinfo is None:
+        raise ValueError("at: a time zone is needed")
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def _with_gap(gap: str, reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """The gap goes first. What was found stands beside it; what was not found says nothing while rows are missing."""
+    if gap == "not_ready":
+        reasons = tuple(reason for reason in reasons if reason not in NOT_FOUND)
+    return tuple(sorted((gap, *reasons), key=REASON_RANK.__getitem__))

@@ -1,0 +1,142 @@
+"""The thread that keeps a replica up to date: all partitions by `assign`, nothing committed, nothing guessed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+
+from consent_stream.gate.checker import Clock
+from consent_stream.gate.reading import Reading, Record
+from consent_stream.gate.replica import Origin, ReplicaFault
+from consent_stream.gate.source import Inspector, Lost, Source, Unfit, log, open_consumer, places
+from consent_stream.settings import Settings
+
+BATCH = 10_000  # records taken in at once: one transaction of the replica
+IDLE_SECONDS = 0.2  # how long `close` may wait for a quiet topic
+RETRY_SECONDS = 1.0
+RECHECK = 30_000_000  # microseconds between two looks at the topic's settings and id
+# What a consumer is told when its offset is not in the topic (any more).
+OFFSET_GONE = (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)
+TOPIC_GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
+
+
+class Follower:
+    """Reads a list into a reading until it is closed; whatever goes wrong shows there, and it begins again."""
+
+    def __init__(self, settings: Settings, source: Source, reading: Reading, clock: Clock) -> None:
+        self._settings, self._source, self._reading, self._clock = settings, source, reading, clock
+        self._behind: dict[tuple[str, int], int] = {}  # partitions whose end at the start has not been seen yet
+        self._closing = threading.Event()
+        # Daemon: a mailer that forgets to close its gate can still end.
+        self._thread = threading.Thread(target=self._run, name=f"gate {source.suppression}", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, and wait for the last record to be in the replica."""
+        self._closing.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._session()
+            except Unfit as error:
+                self._reading.refuse(str(error))
+            except Lost as error:
+                self._begin_again(str(error), error.forget)
+            except ReplicaFault as error:
+                self._reading.refuse(str(error))
+            except KafkaException as error:
+                self._begin_again(error.args[0].str(), forget=False)
+            except Exception as error:  # a fault of our own: seen in `status`, told in the log, and nothing allowed
+                log.exception("gate on %s", self._source.suppression)
+                self._begin_again(f"{type(error).__name__}: see the log", forget=False)
+            self._closing.wait(RETRY_SECONDS)
+
+    def _begin_again(self, trouble: str, forget: bool) -> None:
+        self._reading.reconnect(trouble)
+        if forget:
+            self._reading.alarms["rebuilt"] += 1
+            self._reading.replica.clear()
+
+    def _session(self) -> None:
+        consumer = open_consumer(self._settings, self._on_error)
+        try:
+            inspector = Inspector(self._settings, self._source)
+            origin = inspector.origin(consumer)
+            kept = self._reading.begin(origin)
+            ends = places(consumer, self._source.suppression, origin.partitions, kept)
+            ends |= places(consumer, self._source.control, 1, {})
+            consumer.assign(list(ends))
+            self._behind = {(place.topic, place.partition): end for place, end in ends.items()}
+            self._follow(consumer, inspector, origin)
+        finally:
+            consumer.close()
+
+    def _follow(self, consumer: Consumer, inspector: Inspector, origin: Origin) -> None:
+        """Take in records until closed, or until the topic is no longer what it was."""
+        recheck = self._clock.steady() + RECHECK
+        while not self._closing.is_set():
+            # Not `consume(n, timeout)` alone: it waits for n records or the timeout, and records would grow old.
+            first = consumer.poll(IDLE_SECONDS)
+            if first is not None:
+                self._take_in([first, *consumer.consume(BATCH, 0)])
+            if self._clock.steady() > recheck:
+                self._check_again(consumer, inspector, origin)
+                recheck = self._clock.steady() + RECHECK
+
+    def _check_again(self, consumer: Consumer, inspector: Inspector, origin: Origin) -> None:
+        """The list may have been made anew, or told to forget, while we read it."""
+        try:
+            now = inspector.origin(consumer)
+        except Lost as error:  # Kafka does not answer: that ends no session, staleness tells how it stands
+            self._reading.interrupt(str(error))
+            return
+        if now != origin:
+            raise Lost(f"topic {origin.topic} was made anew", forget=True)
+
+    def _take_in(self, messages: Sequence[Message]) -> None:
+        records = [message for message in messages if message.error() is None]
+        if records:
+            self._take(records)
+        for message in messages:
+            place = (message.topic(), message.partition())
+            if (error := message.error()) is not None:
+                self._heed(error, message)
+            elif place in self._behind and message.offset() + 1 >= self._behind[place]:
+                del self._behind[place]  # there may be no sign of the end where records never cease
+        if not self._behind and self._reading.phase == "catching up":
+            self._reading.caught_up()
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        lists: list[Record] = []
+        control: list[Record] = []
+        for message in messages:
+            record = Record(message.partition(), message.offset(), message.key(), message.value())
+            (control if message.topic() == self._source.control else lists).append(record)
+        if control:
+            self._reading.take_control(control)
+        if lists:
+            self._reading.take(lists, self._clock.wall(), self._clock.steady())
+        if self._reading.trouble is not None:
+            self._reading.interrupt(None)
+
+    def _heed(self, error: KafkaError, message: Message) -> None:
+        code = error.code()
+        if code == KafkaError._PARTITION_EOF:
+            self._behind.pop((message.topic(), message.partition()), None)
+        elif code in OFFSET_GONE:
+            raise Lost(f"topic {message.topic()}, partition {message.partition()}: the offset is gone", forget=True)
+        elif code in TOPIC_GONE:
+            raise Lost(f"topic {message.topic()}: {error.str()}")
+        else:
+            self._reading.interrupt(f"topic {message.topic()}: {error.str()}")
+
+    def _on_error(self, error: KafkaError) -> None:
+        """librdkafka's own reports: a broker that went away comes back by itself, and staleness says how it stands."""
+        self._reading.interrupt(error.str())

@@ -1,0 +1,234 @@
+"""The gate: what a mailer imports, and asks right before it hands a message over."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
+
+from consent_stream.domain.policy import Policy
+from consent_stream.gate.checker import Checker, Clock
+from consent_stream.gate.follower import Follower
+from consent_stream.gate.lmdb_replica import LmdbReplica
+from consent_stream.gate.question import Question
+from consent_stream.gate.reading import Phase, Reading
+from consent_stream.gate.replica import MemoryReplica, Replica
+from consent_stream.gate.source import Source
+from consent_stream.gate.verdict import Verdict
+from consent_stream.keyfile import load_keys
+from consent_stream.settings import Settings
+from consent_stream.wire.keys import Keyring
+
+MOMENT = 256  # questions that share one reading of the clocks
+Receipt = tuple[int, int] | str
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a gate stands. Times as in `Verdict`; `settled_*` are for questions without a contact.
+
+    ready: answers are given now. trouble: one line on what is wrong, None when nothing is. entries: keys with a row.
+    alarms: how often something came that should not: `null_value`, `unreadable_value`, `foreign_key`, … .
+    silent: partitions of the list that have not yet spoken for every partition of `consent.events`.
+    clock_behind: seconds that a writer's clock is before ours; beyond the limit nothing counts as fresh.
+    """
+
+    list: str
+    phase: Phase
+    ready: bool
+    trouble: str | None
+    entries: int
+    alarms: Mapping[str, int]
+    applied_through: int | None
+    staleness: float | None
+    settled_through: int | None
+    settled_staleness: float | None
+    silent: tuple[int, ...]
+    clock_behind: float
+
+
+class Gate:
+    """A replica of one suppression list, kept up to date by a thread, and the answers from it.
+
+        with Gate(bootstrap="kafka:9092", keys="keys.toml", channel="email") as gate:
+            gate.wait_ready(60)
+            if gate.check(tenant="acme", email="ana@example.com", contact="c-42", scope="news"):
+                ...
+
+    settings: or its fields by name (`bootstrap`, `keys`, `topic_prefix`, `security_protocol`, …). keys: a root key file
+    or a `Keyring`; without any, every question is answered `unknown_tenant_key`. channel: `email`, `sms` or `sharing`.
+    policy: decide by this one and not by the one that the worker publishes. staleness_limit: seconds an answer may be
+    behind what was accepted. store: a directory for a replica that is warm at the next start, or a `Replica`; default
+    in memory.
+
+    Starting does not wait: a Kafka that is away shows in `status()`, and every answer is a denial until it is there.
+    Errors: SettingsError, KeyFileError, ValueError for a wrong argument; ReplicaFault when the store cannot be used.
+    After `fork` only the parent has the thread: make the gate in the process that asks. (A forked copy grows stale and
+    denies.)
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        channel: str = "email",
+        keys: Keyring | Path | str | None = None,
+        policy: Policy | None = None,
+        staleness_limit: float = 10.0,
+        store: Replica | PathLike[str] | str | None = None,
+        clock: Clock | None = None,
+        **kafka: Any,
+    ) -> None:
+        if settings is not None and kafka:
+            raise ValueError(f"settings, or single ones, not both: {', '.join(sorted(kafka))}")
+        if not staleness_limit > 0:
+            raise ValueError("staleness_limit: more than 0 seconds")
+        settings = settings or Settings(**{name: value for name, value in kafka.items() if value is not None})
+        source = Source.of(channel, settings.topic_prefix)
+        keyring = _keyring(keys if keys is not None else settings.keys)
+        clock = clock or Clock()
+        self._list = source.suppression
+        self._reading = Reading(_replica(store), policy)
+        self._checker = Checker(channel, self._reading, keyring, staleness_limit, clock)
+        self._follower = Follower(settings, source, self._reading, clock)
+        self._follower.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Gate on {self._list}: {self._reading.phase}>"
+
+    def close(self) -> None:
+        """End the thread and close the store. Every later answer is `not_ready`."""
+        if self._reading.phase != "closed":
+            self._follower.close()
+            self._reading.close()
+            self._reading.replica.close()
+
+    def check(
+        self,
+        *,
+        tenant: str,
+        email: str | None = None,
+        phone: str | None = None,
+        key: str | None = None,
+        contact: str | None = None,
+        region: str | None = None,
+        purpose: str = "marketing",
+        scope: str = "*",
+        at: int | datetime | None = None,
+    ) -> Verdict:
+        """May this be sent to this one address? Microseconds, no I/O beyond the replica, nothing raised by it.
+
+        email, phone, key: exactly one. phone: E.164, or national with `region` (two letters). key: a subject key in
+        hex, as signed links carry it; opt-outs of the address's base form are then not seen, and while several root
+        keys are live no answer is given. contact: the tenant's own id of the person, when known: it needs less time
+        until an event is enforced. at: decide for that instant (microseconds or an aware datetime); default now.
+
+        Returns: a `Verdict`. Reasons of the gate itself come first. `not_ready`: the replica is still loading, was
+        refused, or has an unreadable row of this very key; then only what is known to forbid stands beside it.
+        `stale`: no proof that everything accepted up to `staleness_limit` ago is in. `unknown_tenant_key`: no key
+        material. `bad_address`, `unknown_purpose` (or a scope that is none) stand alone.
+        All purposes are denied while not ready or stale, `transactional` and `legal_required` too: there is no policy
+        that says otherwise yet, and what is unknown is no permission.
+
+        Errors: ValueError for a question that no gate of this channel can be asked.
+        """
+        asked = Question(tenant, email, phone, key, contact, region, purpose, scope, at)
+        return self._checker.ask(asked, self._checker.moment(settled=contact is None))
+
+    def check_many(self, questions: Iterable[Question | Mapping[str, Any]]) -> list[Verdict]:
+        """Answers in the order of the questions; each is a `Question`, or the arguments of `check` by name.
+
+        All are of now: for a long list ask in parts, so that the first answers are not old when the last are there.
+        """
+        verdicts: list[Verdict] = []
+        moment = self._checker.moment
+        for number, each in enumerate(questions):
+            if number % MOMENT == 0:
+                moments = (moment(settled=False), moment(settled=True))
+            asked = each if isinstance(each, Question) else Question(**each)
+            verdicts.append(self._checker.ask(asked, moments[asked.contact is None]))
+        return verdicts
+
+    def wait_ready(self, seconds: float) -> bool:
+        """Wait until answers are given: all that was in the topics at the start is read, and the lists are fresh.
+
+        Returns: False when that is not so after `seconds`; `status().trouble` says why. Denials come either way.
+        """
+        return self._wait(seconds, lambda: not self._checker.moment(settled=True).gap)
+
+    def wait_for(self, receipt: Receipt, timeout: float, *, contact: bool = False) -> bool:
+        """Wait until an accepted event is enforced here, freshness and keys aside.
+
+        receipt: (partition, offset) in `consent.events`, or "PARTITION:OFFSET". contact: enforced for questions that
+        name the contact, which is sooner. Returns: False when not within `timeout` seconds.
+        Errors: ValueError for a receipt that is none.
+        """
+        partition, offset = _receipt(receipt)
+        return self._wait(timeout, lambda: self._reading.freshness.offset(partition, settled=not contact) > offset)
+
+    def status(self) -> Status:
+        """How this gate stands, for logs, dashboards and health checks."""
+        reading = self._reading
+        applied, settled = self._checker.moment(settled=False), self._checker.moment(settled=True)
+        trouble = reading.trouble or reading.why_incomplete
+        if trouble is None and settled.gap:
+            trouble = "no fresh heartbeats: is every worker running, and is its clock right?"
+        ahead = settled.fresh.ahead / 1e6 if settled.fresh else 0.0
+        return Status(
+            list=self._list,
+            phase=reading.phase,
+            ready=not settled.gap,
+            trouble=trouble,
+            entries=len(reading.replica),
+            alarms=Counter(reading.alarms),
+            applied_through=applied.fresh and applied.fresh.through,
+            staleness=applied.age / 1e6 if applied.fresh else None,
+            settled_through=settled.fresh and settled.fresh.through,
+            settled_staleness=settled.age / 1e6 if settled.fresh else None,
+            silent=tuple(reading.freshness.missing()),
+            clock_behind=max(0.0, ahead),
+        )
+
+    def _wait(self, seconds: float, reached: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + seconds
+        with self._reading.news:
+            while not reached():
+                left = deadline - time.monotonic()
+                if left <= 0 or self._reading.phase == "closed":
+                    return False
+                self._reading.news.wait(left)
+        return True
+
+
+def _replica(store: Replica | PathLike[str] | str | None) -> Replica:
+    if store is None:
+        return MemoryReplica()
+    if isinstance(store, str | PathLike):
+        return LmdbReplica(Path(store))
+    return store
+
+
+def _keyring(keys: Keyring | Path | str | None) -> Keyring | None:
+    if keys is None or isinstance(keys, Keyring):
+        return keys
+    root = load_keys(Path(keys))
+    return Keyring(root.keys, root.current)
+
+
+def _receipt(receipt: Receipt) -> tuple[int, int]:
+    try:
+        partition, offset = map(int, receipt.split(":") if isinstance(receipt, str) else receipt)
+    except (TypeError, ValueError) as error:
+        raise ValueError("a receipt is (partition, offset) or PARTITION:OFFSET") from error
+    return partition, offset
