@@ -3,6 +3,8 @@
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,7 +14,7 @@ from consent_stream.commands.options import settings_options
 from consent_stream.publisher import Publisher, Receipt, Unproven
 from consent_stream.settings import Settings
 from consent_stream.topics import TopicAdmin, Unreachable
-from consent_stream.wire.topics import EVENTS
+from consent_stream.wire.topics import EVENTS, SUPPRESSION
 
 
 @click.command()
@@ -21,7 +23,7 @@ from consent_stream.wire.topics import EVENTS
     "--wait", type=click.FloatRange(0), metavar="SECONDS", help="Until enforced in a gate; exit 1 if not in time."
 )
 @click.option("--json", "as_json", is_flag=True, help="Receipts as JSON lines.")
-@settings_options("keys")
+@settings_options()
 def command(settings: Settings, file: Path, wait: float | None, as_json: bool) -> None:
     """Send each line of FILE (- is standard input) to consent.events and print its receipt, PARTITION:OFFSET.
 
@@ -67,12 +69,23 @@ def _receipt_line(receipt: Receipt, as_json: bool) -> str:
 
 
 def _await_enforced(settings: Settings, furthest: Mapping[int, int], seconds: float) -> None:
-    """Return when a gate has everything up to `furthest`; exit 1 when it has not within `seconds`."""
-    from consent_stream.gate import Gate  # a replica of a suppression topic: not for the many who only publish
+    """Return when every list has everything up to `furthest`; exit 1 when one has not within `seconds`."""
+    from consent_stream.gate import Gate, MemoryReplica  # LMDB and more: not for the many who only publish
+
+    class Rowless(MemoryReplica):
+        """How far a list is, without its rows: nobody asks about a person here."""
+
+        def apply(self, rows: Mapping[bytes, bytes], offsets: Mapping[int, int]) -> None:
+            super().apply({}, offsets)
 
     deadline = time.monotonic() + seconds
-    with Gate(settings, channel="email") as gate:
-        for receipt in furthest.items():
-            if not gate.wait_for(receipt, timeout=max(0.0, deadline - time.monotonic())):
-                raise click.ClickException(f"not enforced within {seconds:g} s: receipt {receipt[0]}:{receipt[1]}")
+    settings = replace(settings, keys=None)
+    with ExitStack() as stack:
+        gates = {each: stack.enter_context(Gate(settings, channel=each, store=Rowless())) for each in SUPPRESSION}
+        for channel, gate in gates.items():
+            for partition, offset in furthest.items():
+                if not gate.wait_for((partition, offset), max(0.0, deadline - time.monotonic())):
+                    because = gate.status().trouble
+                    late = f"{partition}:{offset} is not enforced in suppression.{channel} within {seconds:g} s"
+                    raise click.ClickException(f"{late}: {because}" if because else late)
     click.echo("enforced", err=True)
