@@ -77,6 +77,12 @@ class SliceTableManager(TableManager):  # type: ignore[misc]
             self._recovery = SliceRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery
 
+    async def on_start(self) -> None:
+        """As Faust's, without its sleep of a second: the consumer thread below is started by now."""
+        if not self.should_stop:
+            await self._update_channels()
+            await self.recovery.start()
+
     def source_states(self) -> dict[TP, SourceState]:
         """Per source partition: the slowest of the tables it feeds; unknown for one is unknown for all."""
         merged: dict[TP, SourceState] = {}

@@ -134,8 +134,9 @@ class Pipeline:
 
     @contextlib.contextmanager
     def reader(self, group: str = "reader-unused") -> Iterator[ck.Consumer]:
-        over = {"group.id": group, "auto.offset.reset": "error", "enable.partition.eof": True}
-        consumer = ck.Consumer(self.kafka.consumer(**over, **{"isolation.level": "read_committed"}))
+        over = {"group.id": group, "auto.offset.reset": "error", "isolation.level": "read_committed"}
+        quick = {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
+        consumer = ck.Consumer(self.kafka.consumer(**over, **quick))
         try:
             yield consumer
         finally:
@@ -158,7 +159,7 @@ class Pipeline:
             reader.assign([ck.TopicPartition(self.name(topic), p, ck.OFFSET_BEGINNING) for p in range(left)])
             found = []
             while left:
-                for message in reader.consume(1000, 0.1):
+                for message in reader.consume(5000, 0.02):
                     if message.error() is None:
                         found.append(message)
                     elif message.error().code() == ck.KafkaError._PARTITION_EOF:
