@@ -7,6 +7,8 @@ is open on the list only while that grant outlives every other grant that would 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from consent_stream.domain.clearing import View, ages, enough, level_to_clear, lifted, living, names, undeliverable
@@ -47,6 +49,7 @@ class Standing(NamedTuple):
 BLANK = Standing("CLEAR", (), (), "ConsentUnknown")
 
 
+@lru_cache
 def lists_of(channels: int) -> tuple[str, ...]:
     """The lists on which a key may stand: those of its channel and sharing; a contact stands on all."""
     if channels & CONTACT:
@@ -61,6 +64,18 @@ def concerns(part: Part, channel: str, reg: Registers) -> bool:
     if isinstance(part, Delivery):
         return channel != "sharing" and (part.bounced or reg.bounced is not None)
     return isinstance(part, Void | Birth)
+
+
+def lists_concerned(parts: Sequence[Part], reg: Registers) -> tuple[str, ...]:
+    """The lists of a key on whose records some of the parts belong."""
+    if len(parts) == 1 and isinstance(parts[0], Restriction | Grant):
+        return _lists_with(parts[0].node, reg.channels)
+    return tuple(channel for channel in lists_of(reg.channels) if any(concerns(part, channel, reg) for part in parts))
+
+
+@lru_cache(65536)
+def _lists_with(n: Node, channels: int) -> tuple[str, ...]:
+    return tuple(channel for channel in lists_of(channels) if on_list(n, channel))
 
 
 def on_list(n: Node, channel: str) -> bool:

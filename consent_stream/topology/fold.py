@@ -14,7 +14,7 @@ from consent_stream.domain.derive import derive
 from consent_stream.domain.facts import Fact, Part
 from consent_stream.domain.policy import Policy
 from consent_stream.domain.registers import Registers
-from consent_stream.domain.standing import BLANK, Standing, concerns, lists_of, standing
+from consent_stream.domain.standing import BLANK, Standing, concerns, lists_concerned, lists_of, standing
 from consent_stream.wire.change import encode_change
 from consent_stream.wire.ledger import encode_fact
 from consent_stream.wire.state import decode_registers, encode_registers
@@ -69,33 +69,27 @@ class Folder:
         return effects
 
     def _join(self, subject: _Subject, fact: Fact, version: int, effects: Effects) -> None:
-        reg = subject.reg
+        reg, before = subject.reg, subject.standings
         rules = self._policy.tenant(fact.tenant)
-        fresh = not reg.tenant
-        had = reg.channels
-        channels = fact.channels | had
-        wider = bool(had) and channels != had  # its records say what a key stands for, so they are written anew
-
-        def told(channel: str, parts: Iterable[Part]) -> bool:
-            return any(concerns(part, channel, reg) for part in parts) or (wider and _stands_on(channel, reg))
-
-        lists = [channel for channel in lists_of(channels) if told(channel, fact.parts)]
-        before = subject.standings
-        for channel in lists:
-            if channel not in before:
-                before[channel] = BLANK if fresh else standing(reg, channel, rules, fact.received)
+        fresh, had = not reg.tenant, reg.channels
+        wider = bool(had) and fact.channels | had != had
+        if not fresh:
+            for channel in lists_of(fact.channels | had) if wider else lists_concerned(fact.parts, reg):
+                if channel not in before:
+                    before[channel] = standing(reg, channel, rules, fact.received)
         changed = reg.apply(fact)
         if not changed and reg.channels == had:
             return
         subject.changed = True
+        lists = lists_concerned(changed, reg)
+        if wider:  # the records say what a key stands for, so all of them are written anew
+            lists = tuple(channel for channel in lists_of(reg.channels) if channel in lists or _stands_on(channel, reg))
         for channel in lists:
-            if not told(channel, changed):
-                continue
             subject.touched[channel] = (fact, version)
-            now = standing(reg, channel, rules, fact.received)
-            if now != before[channel]:
-                effects.changes.append((fact.key, encode_change(channel, before[channel], now, fact, version)))
-                before[channel] = now
+            now, was = standing(reg, channel, rules, fact.received), before.get(channel, BLANK)
+            before[channel] = now
+            if now != was:
+                effects.changes.append((fact.key, encode_change(channel, was, now, fact, version)))
         for follower in derive(reg, changed, fact):
             effects.derived.append((follower.key, encode_fact(follower)))
 
