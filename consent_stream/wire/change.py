@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from consent_stream.domain.facts import Fact
 from consent_stream.domain.standing import Standing
-from consent_stream.wire.avro import SHARED, array, long, text
+from consent_stream.wire.avro import SHARED, Remembered, array, long, text
+from consent_stream.wire.parts import ORIGINS
 from consent_stream.wire.schemas import CONSENT_CHANGE
 
 
-@lru_cache(8192)
-def _standing(s: Standing) -> bytes:
-    return b"".join(
-        (
-            text(s.status),
-            array([text(reason) for reason in s.reasons]),
-            array([text(scope) for scope in s.blocked_scopes]),
-            text(s.label),
-        )
-    )
+def _encode_standing(s: Standing) -> bytes:
+    denied = array([text(reason) for reason in s.reasons]) + array([text(scope) for scope in s.blocked_scopes])
+    return text(s.status) + denied + text(s.label)
+
+
+_STANDINGS: Remembered[Standing] = Remembered(_encode_standing)
 
 
 def encode_change(channel: str, before: Standing, after: Standing, cause: Fact, version: int) -> bytes:
@@ -32,12 +27,11 @@ def encode_change(channel: str, before: Standing, after: Standing, cause: Fact, 
             long(version),
             long(cause.received),
             text(cause.id),
-            SHARED[cause.source],
-            SHARED[cause.type],
+            ORIGINS[cause.source, cause.type],
             long(cause.partition),
             long(cause.offset),
             b"\1" if cause.derived else b"\0",
-            _standing(before),
-            _standing(after),
+            _STANDINGS[before],
+            _STANDINGS[after],
         )
     )

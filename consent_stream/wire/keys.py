@@ -15,6 +15,7 @@ ROOT_KEY_BYTES = 32
 SUBJECT_KEY_BYTES = 19
 HEARTBEAT_KEY = b"\x01H" + bytes(17)
 _CACHED = 131_072  # recent addresses whose key is remembered
+_LONGEST_CACHED = 512  # characters; an address has at most 320, a contact id is any text
 
 
 class UnknownTenantKey(KeyError):
@@ -48,7 +49,7 @@ class Keyring:
         if self.current not in kids:
             raise ValueError(f"the current key id {self.current} is not among the keys")
         self.tenant_key = lru_cache(4096)(self._tenant_key)
-        self.subject = lru_cache(_CACHED)(self._subject)
+        self._recent = lru_cache(_CACHED)(self._subject)
 
     def __repr__(self) -> str:
         return f"Keyring(kids={self.kids}, current={self.current})"
@@ -64,8 +65,12 @@ class Keyring:
         extracted = hmac.digest(bytes(hashlib.sha256().digest_size), root, "sha256")
         return hmac.digest(extracted, b"consent-stream/tenant/" + tenant.encode() + b"\1", "sha256")
 
-    def _subject(self, tenant: str, channel: str, canonical: str) -> bytes:
+    def subject(self, tenant: str, channel: str, canonical: str) -> bytes:
         """The subject key of a canonical address or contact id under the current key id."""
+        known = self._recent if len(canonical) <= _LONGEST_CACHED else self._subject
+        return known(tenant, channel, canonical)
+
+    def _subject(self, tenant: str, channel: str, canonical: str) -> bytes:
         return self.under(self.current, tenant, channel, canonical)
 
     def under(self, kid: int, tenant: str, channel: str, canonical: str) -> bytes:

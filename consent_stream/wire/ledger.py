@@ -14,7 +14,7 @@ from consent_stream.wire.avro import (
     read_time,
     text,
 )
-from consent_stream.wire.parts import ORIGINS, READERS, WRITERS, read_origin
+from consent_stream.wire.parts import ORIGINS, READERS, WRITERS, read_channels, read_origin
 from consent_stream.wire.schemas import LEDGER_FACT, check_header
 
 _HEADS: Remembered[str] = Remembered(lambda tenant: LEDGER_FACT + text(tenant))
@@ -53,18 +53,17 @@ def decode_fact(key: bytes, b: bytes) -> Fact:
         received, p = read_time(b, p)
         partition, p = read_long(b, p)
         offset, p = read_long(b, p)
-        channels, p = read_long(b, p)
+        channels, p = read_channels(b, p)
         derived = b[p] == 1
         parts: list[Part] = []
         n, p = read_count(b, p + 1)
         while n:
             for _ in range(n):
-                branch = b[p] >> 1
-                part, p = READERS[branch](b, p + 1)
+                part, p = READERS[b[p]](b, p + 1)
                 parts.append(part)
             n, p = read_count(b, p)
-    except (IndexError, UnicodeDecodeError) as exc:
-        raise WireError("bad_avro", "a ledger fact that ends early or holds no text") from exc
+    except (IndexError, KeyError, UnicodeDecodeError) as exc:
+        raise WireError("bad_avro", "a ledger fact that cannot be read") from exc
     if p != len(b):
         raise WireError("bad_avro", "bytes behind a ledger fact")
     return Fact(key, channels, tenant, ident, source, type_, received, partition, offset, derived, tuple(parts))

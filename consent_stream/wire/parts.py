@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TypeVar
 
-from consent_stream.domain.facts import KINDS, Birth, Delivery, Grant, Lift, Link, Part, Request, Restriction, Void
+from consent_stream.domain.facts import (
+    CONTACT,
+    EMAIL,
+    KINDS,
+    SMS,
+    Birth,
+    Delivery,
+    Grant,
+    Lift,
+    Link,
+    Part,
+    Request,
+    Restriction,
+    Void,
+)
 from consent_stream.domain.nodes import Node, parse_node
 from consent_stream.wire.avro import (
     SHARED,
@@ -25,6 +38,7 @@ from consent_stream.wire.avro import (
 
 _EPOCH = 719_163  # date(1970, 1, 1).toordinal(): Avro's `date` counts from there
 _FLAG = (b"\0", b"\1")
+_LAST_DAY = 3_652_059  # date.max.toordinal()
 T = TypeVar("T")
 Slot = tuple[str, Node, bool]
 
@@ -61,11 +75,10 @@ _known_origins: dict[bytes, tuple[str, str]] = {}
 
 def _read_slot(b: bytes, p: int) -> tuple[Slot, int]:
     """Kind, node and openness. Most are known, and found by their bytes, whose end two lengths tell."""
-    first = b[p]
-    middle = p + 1 + (first >> 1)
-    second = b[middle]
-    if not (first | second) & 0x81:
-        end = middle + 2 + (second >> 1)
+    length = b[p]
+    if not length & 0x81:
+        middle = p + 1 + (length >> 1)
+        end = middle + 2 + (b[middle] >> 1)
         known = _known_slots.get(b[p:end])
         if known is not None:
             return known, end
@@ -80,11 +93,10 @@ def _read_slot(b: bytes, p: int) -> tuple[Slot, int]:
 
 def read_origin(b: bytes, p: int) -> tuple[tuple[str, str], int]:
     """Source and type of an event, found as slots are."""
-    first = b[p]
-    middle = p + 1 + (first >> 1)
-    second = b[middle]
-    if not (first | second) & 0x81:
-        end = middle + 1 + (second >> 1)
+    length = b[p]
+    if not length & 0x81:
+        middle = p + 1 + (length >> 1)
+        end = middle + 1 + (b[middle] >> 1)
         known = _known_origins.get(b[p:end])
         if known is not None:
             return known, end
@@ -94,26 +106,21 @@ def read_origin(b: bytes, p: int) -> tuple[tuple[str, str], int]:
     return (source, type_), end
 
 
-@lru_cache(8192)
-def _terms(n: Node, level: int, names: tuple[Node, ...], notice_id: str, notice_version: str) -> bytes:
+_Terms = tuple[Node, int, tuple[Node, ...], str, str, str, str, str]  # of a grant, from its node on
+
+
+def _encode_terms(terms: _Terms) -> bytes:
+    n, level, names, notice_id, notice_version, batch, credential, type_ = terms
     told = array([_NODES[name] for name in names])
-    return _NODES[n] + long(level) + told + text(notice_id) + text(notice_version)
+    notice = text(notice_id) + text(notice_version)
+    return _NODES[n] + long(level) + told + notice + text(batch) + text(credential) + text(type_)
+
+
+_TERMS: Remembered[_Terms] = Remembered(_encode_terms)
 
 
 def grant(g: Grant) -> bytes:
-    lo, ident, source, valid_until, n, level, names, notice_id, notice_version, batch, credential, type_ = g
-    return b"".join(
-        (
-            long(lo),
-            text(ident),
-            SHARED[source],
-            long(valid_until),
-            _terms(n, level, names, notice_id, notice_version),
-            SHARED[batch],
-            SHARED[credential],
-            SHARED[type_],
-        )
-    )
+    return long(g[0]) + text(g[1]) + SHARED[g[2]] + long(g[3]) + _TERMS[g[4:]]
 
 
 def read_grant(b: bytes, p: int) -> tuple[Grant, int]:
@@ -121,16 +128,52 @@ def read_grant(b: bytes, p: int) -> tuple[Grant, int]:
     ident, p = read_text(b, p)
     source, p = read_shared(b, p)
     valid_until, p = read_time(b, p)
-    n, p = _read_node(b, p)
-    level, p = read_long(b, p)
-    names, p = read_array(b, p, _read_node)
-    notice_id, p = read_shared(b, p)
-    notice_version, p = read_shared(b, p)
-    batch, p = read_shared(b, p)
-    credential, p = read_shared(b, p)
-    type_, p = read_shared(b, p)
+    terms, p = _read_terms(b, p)
+    return tuple.__new__(Grant, (lo, ident, source, valid_until, *terms)), p
+
+
+_known_terms: dict[bytes, _Terms] = {}
+
+
+def _read_terms(b: bytes, p: int) -> tuple[_Terms, int]:
+    """What many grants have in common, found by its bytes as slots are."""
+    end = _end_of_terms(b, p)
+    known = _known_terms.get(b[p:end])
+    if known is not None:
+        return known, end
+    n, end = _read_node(b, p)
+    level, end = read_long(b, end)
+    names, end = read_array(b, end, _read_node)
+    notice_id, end = read_shared(b, end)
+    notice_version, end = read_shared(b, end)
+    batch, end = read_shared(b, end)
+    credential, end = read_shared(b, end)
+    type_, end = read_shared(b, end)
     terms = (n, level, tuple(names), notice_id, notice_version, batch, credential, type_)
-    return Grant(lo, ident, source, valid_until, *terms), p
+    remember(_known_terms, b[p:end], terms)
+    return terms, end
+
+
+def _end_of_terms(b: bytes, p: int) -> int:
+    """Where terms end whose every length, level and count is one byte; anything, maybe behind the end, for others.
+
+    What is known under the bytes up to there was read from the same bytes, so a wrong end finds nothing.
+    """
+    q = p + 2 + (b[p] >> 1)  # behind node and level
+    size = len(b)
+    if q < size and b[q]:
+        for _ in range(b[q] >> 1):
+            q += 1
+            if q >= size:
+                return q
+            q += b[q] >> 1
+        q += 1
+    q += 1
+    for _ in range(5):
+        if q >= size:
+            return q
+        q += 1 + (b[q] >> 1)
+    return q
 
 
 def lift(x: Lift) -> bytes:
@@ -165,6 +208,8 @@ def birth(x: Birth) -> bytes:
 
 def read_birth(b: bytes, p: int) -> tuple[Birth, int]:
     date, p = read_long(b, p)
+    if not 0 < date + _EPOCH <= _LAST_DAY:
+        raise WireError("bad_avro", "a date before the year 1 or after 9999")
     open_ = b[p] == 1
     hi, p = read_time(b, p + 1)
     ident, p = read_text(b, p)
@@ -189,7 +234,12 @@ def optional_delivery(d: Delivery | None) -> bytes:
 
 
 def read_optional_delivery(b: bytes, p: int) -> tuple[Delivery | None, int]:
-    return (None, p + 1) if b[p] == 0 else read_delivery(b, p + 1)
+    branch = b[p]
+    if branch == 0:
+        return None, p + 1
+    if branch != 2:
+        raise WireError("bad_avro", "a branch that the union has not")
+    return read_delivery(b, p + 1)
 
 
 def request(x: Request) -> bytes:
@@ -210,8 +260,16 @@ def link(x: Link) -> bytes:
 
 
 def read_link(b: bytes, p: int) -> tuple[Link, int]:
-    channels, end = read_long(b, p + 19)
+    channels, end = read_channels(b, p + 19)
     return Link(b[p : p + 19], channels), end
+
+
+def read_channels(b: bytes, p: int) -> tuple[int, int]:
+    """A mask of what a key stands for."""
+    n = b[p]
+    if n & 1 or n >> 1 > EMAIL | SMS | CONTACT:
+        raise WireError("bad_avro", "a mask with unknown channels")
+    return n >> 1, p + 1
 
 
 def read_array(b: bytes, p: int, read: Callable[[bytes, int], tuple[T, int]]) -> tuple[list[T], int]:
@@ -239,7 +297,7 @@ _UNION: tuple[tuple[type, Callable[..., bytes]], ...] = (
     (Link, link),
 )
 WRITERS = {kind: (long(branch), write) for branch, (kind, write) in enumerate(_UNION)}
-READERS: tuple[Callable[[bytes, int], tuple[Part, int]], ...] = (
+_READERS: tuple[Callable[[bytes, int], tuple[Part, int]], ...] = (
     read_restriction,
     read_grant,
     read_lift,
@@ -249,3 +307,4 @@ READERS: tuple[Callable[[bytes, int], tuple[Part, int]], ...] = (
     read_request,
     read_link,
 )
+READERS = {branch << 1: read for branch, read in enumerate(_READERS)}  # by the byte on the wire

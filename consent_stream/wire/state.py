@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consent_stream.domain.registers import Registers
-from consent_stream.wire.avro import SHARED, WireError, array, blob, long, read_blob, read_long, read_shared
+from consent_stream.wire.avro import SHARED, WireError, array, blob, long, read_blob, read_shared
 from consent_stream.wire.parts import (
     birth,
     grant,
@@ -11,6 +11,7 @@ from consent_stream.wire.parts import (
     optional_delivery,
     read_array,
     read_birth,
+    read_channels,
     read_grant,
     read_lift,
     read_optional_delivery,
@@ -23,19 +24,21 @@ from consent_stream.wire.parts import (
 )
 from consent_stream.wire.schemas import CONSENT_STATE, check_header
 
+_NOTHING_MORE = bytes(7)  # five empty arrays or bytes and two nulls: what most rows end with
 _LINK = 20  # bytes of a packed link: the mask of channels, then the subject key
 
 
 def encode_registers(reg: Registers) -> bytes:
     """The row of a key. Laws: independent of the order in which the registers were filled."""
-    lifts = reg.lifts
+    restrictions, lifts = reg.restrictions, reg.lifts
+    head = CONSENT_STATE + SHARED[reg.tenant] + long(reg.channels)
+    head += array([restriction(r) for r in _sorted(restrictions)]) if restrictions else b"\0"
+    head += array([grant(g) for g in sorted(reg.grants)]) if reg.groups else b"\0"
+    if not (lifts or reg.voids or reg.births or reg.bounced or reg.delivered or reg.requested or reg.links):
+        return head + _NOTHING_MORE
     return b"".join(
         (
-            CONSENT_STATE,
-            SHARED[reg.tenant],
-            long(reg.channels),
-            array([restriction(r) for r in _sorted(reg.restrictions)]),
-            array([grant(g) for g in sorted(reg.grants)]) if reg.groups else b"\0",
+            head,
             array([lift(x) for slot in sorted(lifts) for x in lifts[slot]]) if lifts else b"\0",
             array([void(v) for v in _sorted(reg.voids)]),
             array([birth(x) for x in _sorted(reg.births)]),
@@ -57,10 +60,15 @@ def decode_registers(b: bytes) -> Registers:
     check_header(b, CONSENT_STATE)
     try:
         tenant, p = read_shared(b, 10)
-        channels, p = read_long(b, p)
+        channels, p = read_channels(b, p)
         reg = Registers(tenant, channels)
         restrictions, p = read_array(b, p, read_restriction)
+        reg.restrictions = {r[:3]: r for r in restrictions}
         grants, p = read_array(b, p, read_grant)
+        if grants:
+            reg.keep(grants)
+        if b.startswith(_NOTHING_MORE, p) and len(b) == p + len(_NOTHING_MORE):
+            return reg
         lifts, p = read_array(b, p, read_lift)
         voids, p = read_array(b, p, read_void)
         births, p = read_array(b, p, read_birth)
@@ -69,11 +77,9 @@ def decode_registers(b: bytes) -> Registers:
         requested, p = read_array(b, p, read_request)
         links, p = read_blob(b, p)
     except (IndexError, UnicodeDecodeError) as exc:
-        raise WireError("bad_avro", "a state that ends early or holds no text") from exc
+        raise WireError("bad_avro", "a state that cannot be read") from exc
     if p != len(b) or len(links) % _LINK:
         raise WireError("bad_avro", "a state of the wrong length")
-    reg.restrictions = {r[:3]: r for r in restrictions}
-    reg.keep(grants)
     for x in lifts:
         reg.lifts[x[:2]] = (*reg.lifts.get(x[:2], ()), x)
     reg.voids = {v[:2]: v for v in voids}

@@ -10,6 +10,7 @@ from consent_stream.domain.registers import Registers
 from consent_stream.domain.standing import Standing, on_list
 from consent_stream.wire.avro import (
     SHARED,
+    Remembered,
     WireError,
     array,
     long,
@@ -26,6 +27,7 @@ from consent_stream.wire.parts import (
     optional_delivery,
     read_array,
     read_birth,
+    read_channels,
     read_grant,
     read_lift,
     read_optional_delivery,
@@ -35,6 +37,8 @@ from consent_stream.wire.parts import (
     void,
 )
 from consent_stream.wire.schemas import SUPPRESSION, check_header
+
+_NOTHING_MORE = bytes(5)  # three empty arrays and two nulls: no lift, void, birth or delivery
 
 
 class Entry(NamedTuple):
@@ -54,6 +58,16 @@ class Entry(NamedTuple):
     cause_offset: int
 
 
+def _encode_head(head: _Head) -> bytes:
+    tenant, channel, status, reasons, blocked = head
+    denied = array([SHARED[reason] for reason in reasons]) + array([SHARED[scope] for scope in blocked])
+    return SUPPRESSION + text(tenant) + text(channel) + text(status) + denied
+
+
+_Head = tuple[str, str, str, tuple[str, ...], tuple[str, ...]]
+_HEADS: Remembered[_Head] = Remembered(_encode_head)
+
+
 def encode_entry(
     reg: Registers, channel: str, standing: Standing, cause: Fact, version: int, generation: int = 0
 ) -> bytes:
@@ -61,19 +75,14 @@ def encode_entry(
     mailed = channel != "sharing"
     return b"".join(
         (
-            SUPPRESSION,
-            SHARED[reg.tenant],
-            SHARED[channel],
-            SHARED[standing.status],
-            array([SHARED[reason] for reason in standing.reasons]),
-            array([SHARED[scope] for scope in standing.blocked_scopes]),
+            _HEADS[reg.tenant, channel, *standing[:3]],
             array([grant(g) for g in sorted(reg.grants) if on_list(g.node, channel)]) if reg.groups else b"\0",
             array([restriction(r) for r in sorted(reg.restrictions.values()) if on_list(r.node, channel)]),
             array([lift(x) for slot in sorted(reg.lifts) for x in reg.lifts[slot] if on_list(x.node, channel)])
             if reg.lifts
             else b"\0",
-            array([void(v) for v in sorted(reg.voids.values())]),
-            array([birth(x) for x in sorted(reg.births.values())]),
+            array([void(v) for v in sorted(reg.voids.values())]) if reg.voids else b"\0",
+            array([birth(x) for x in sorted(reg.births.values())]) if reg.births else b"\0",
             optional_delivery(reg.bounced if mailed else None),
             optional_delivery(reg.delivered if mailed and reg.bounced else None),
             long(reg.channels),
@@ -98,13 +107,12 @@ def decode_entry(b: bytes) -> Entry:
         blocked, p = read_array(b, p, read_shared)
         grants, p = read_array(b, p, read_grant)
         restrictions, p = read_array(b, p, read_restriction)
-        lifts, p = read_array(b, p, read_lift)
-        voids, p = read_array(b, p, read_void)
-        births, p = read_array(b, p, read_birth)
         reg = Registers(tenant)
-        reg.bounced, p = read_optional_delivery(b, p)
-        reg.delivered, p = read_optional_delivery(b, p)
-        reg.channels, p = read_long(b, p)
+        if b.startswith(_NOTHING_MORE, p):
+            p += len(_NOTHING_MORE)
+        else:
+            p = _read_rare(reg, b, p)
+        reg.channels, p = read_channels(b, p)
         minor, p = read_time(b, p)
         generation, p = read_long(b, p)
         version, p = read_long(b, p)
@@ -112,14 +120,23 @@ def decode_entry(b: bytes) -> Entry:
         cause_partition, p = read_long(b, p)
         cause_offset, p = read_long(b, p)
     except (IndexError, UnicodeDecodeError) as exc:
-        raise WireError("bad_avro", "a suppression that ends early or holds no text") from exc
+        raise WireError("bad_avro", "a suppression that cannot be read") from exc
     if p != len(b):
         raise WireError("bad_avro", "bytes behind a suppression")
     reg.restrictions = {r[:3]: r for r in restrictions}
     reg.keep(grants)
+    cause = (cause_id, cause_partition, cause_offset)
+    return Entry(tenant, channel, status, tuple(reasons), tuple(blocked), reg, minor, generation, version, *cause)
+
+
+def _read_rare(reg: Registers, b: bytes, p: int) -> int:
+    lifts, p = read_array(b, p, read_lift)
+    voids, p = read_array(b, p, read_void)
+    births, p = read_array(b, p, read_birth)
+    reg.bounced, p = read_optional_delivery(b, p)
+    reg.delivered, p = read_optional_delivery(b, p)
     for x in lifts:
         reg.lifts[x[:2]] = (*reg.lifts.get(x[:2], ()), x)
     reg.voids = {v[:2]: v for v in voids}
     reg.births = {x[:2]: x for x in births}
-    cause = (cause_id, cause_partition, cause_offset)
-    return Entry(tenant, channel, status, tuple(reasons), tuple(blocked), reg, minor, generation, version, *cause)
+    return p

@@ -38,7 +38,7 @@ class Heartbeat(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """One report in `consent.progress`: `hop` 0 from the intake, 1 and 2 from the owner of ledger partition `partition`."""
+    """One report in `consent.progress`: hop 0 from the intake, 1 and 2 from the owner of a ledger partition."""
 
     stage: str
     hop: int
@@ -111,8 +111,11 @@ def _write(name: str, header: bytes, record: Mapping[str, Any]) -> bytes:
 
 def _read(name: str, header: bytes, value: bytes) -> dict[str, Any]:
     check_header(value, header)
+    body = BytesIO(value[len(header) :])
     try:
-        record: Any = fastavro.schemaless_reader(BytesIO(value[len(header) :]), schema(name), None)
-    except (EOFError, IndexError, ValueError, UnicodeDecodeError, OverflowError) as exc:
+        record: Any = fastavro.schemaless_reader(body, schema(name), None)
+    except (EOFError, IndexError, ValueError, OverflowError, MemoryError) as exc:
         raise WireError("bad_avro", f"a {name} that cannot be read") from exc
+    if body.read(1):
+        raise WireError("bad_avro", f"bytes behind a {name}")
     return dict(record)
