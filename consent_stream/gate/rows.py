@@ -11,7 +11,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from consent_stream.domain.facts import KINDS
 from consent_stream.domain.registers import Registers
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.schemas import SUPPRESSION
@@ -43,10 +42,7 @@ def read_row(stored: bytes) -> Row:
         entry = decode_entry(stored)
     except WireError:
         return UNREADABLE
-    reg = entry.registers
-    if not all(restriction.kind in KINDS for restriction in reg.restrictions.values()):
-        return UNREADABLE  # written by a newer version: nobody here knows what lifts that kind
-    return Row(entry.tenant, entry.channel, reg, (entry.generation, entry.version), True)
+    return Row(entry.tenant, entry.channel, entry.registers, (entry.generation, entry.version), True)
 
 
 @lru_cache(4096)
