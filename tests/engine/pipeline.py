@@ -4,7 +4,8 @@ Run as `python pipeline.py`; everything comes from the environment, so that a te
 
 BOOTSTRAP, PREFIX, DATADIR; STAGES "12" (both), "1", "2" or "d" (merge straight on the source); FENCE "1", "0" or "";
 WORKER a static member id; SLICE records a slice; SESSION seconds; SLOW seconds a body dawdles; BREAK "merge:30" raises
-in the body of the 30th slice; READY_FILE gets a line each time the worker is ready.
+in the body of the 30th slice; READY_FILE gets a line each time the worker is ready; POSITIONS is a file that always
+holds the last `app.positions()`; OPENING is how many seconds the restore of a partition dawdles.
 """
 
 import asyncio
@@ -115,6 +116,29 @@ if table is not None:
             slices += 1
             meter(len(piece))
             await asyncio.sleep(SLOW * random.random())
+
+
+if E.get("POSITIONS"):
+
+    @app.task
+    async def tell_positions():
+        while not app.should_stop:
+            told = {f"{tp.topic}/{tp.partition}": list(vars(at).values()) for tp, at in app.positions().items()}
+            Path(E["POSITIONS"] + ".new").write_bytes(orjson.dumps(told))
+            os.replace(E["POSITIONS"] + ".new", E["POSITIONS"])
+            await asyncio.sleep(0.05)
+
+
+if E.get("OPENING"):
+    from consent_stream.engine import restore
+
+    opened = restore._open
+
+    def dawdle(*args):
+        time.sleep(float(E["OPENING"]))
+        return opened(*args)
+
+    restore._open = dawdle
 
 
 @app.on_ready
