@@ -157,7 +157,7 @@ def short_text(value: object) -> str:
 
 def encodes(text: str) -> bool:
     """Whether a text can be hashed: a lone surrogate cannot."""
-    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
+    return text.isascii() or not any(0xD800 <= ord(char) <= 0xDFFF for char in text)
 
 
 def _address(ev: Event, text: object, mask: int, key_of: KeyOf) -> None:

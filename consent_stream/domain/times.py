@@ -15,6 +15,7 @@ DAY = 24 * HOUR
 TOLERANCE = 5 * MINUTE  # how far a claimed time may lie ahead of the append time
 FAR = 253_402_300_799 * SECOND  # 9999-12-31T23:59:59Z: nothing lies beyond it
 _YEAR_1990 = 631_152_000 * SECOND
+_EPOCH_DAY = 719_163  # date(1970, 1, 1).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TAIL = re.compile(r"(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _TO_THE_SECOND = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d", re.ASCII)
@@ -75,12 +76,12 @@ def _parse_day(text: str) -> int | None:
 
 def day_of(instant: int) -> int:
     """The ordinal of the UTC day that holds `instant`."""
-    return instant // DAY + 719_163  # date(1970, 1, 1).toordinal()
+    return instant // DAY + _EPOCH_DAY
 
 
 def start_of(ordinal: int) -> int:
     """The instant at which the UTC day `ordinal` begins."""
-    return (ordinal - 719_163) * DAY
+    return (ordinal - _EPOCH_DAY) * DAY
 
 
 def dated_hi(ordinal: int) -> int:
@@ -108,14 +109,22 @@ def interval(clock: str, time: int | None, received: int) -> Interval:
 
 def add_months(instant: int, months: int) -> int:
     """Calendar months later in UTC, clamped to the month's end: 29 Feb 2024 + 24 months = 28 Feb 2026."""
+    days, rest = divmod(instant, DAY)
+    later = _months_later(days, months)
+    return FAR if later is None else later * DAY + rest
+
+
+@lru_cache(4096)
+def _months_later(days: int, months: int) -> int | None:
+    """The same for days since the epoch; None beyond the calendar."""
     try:
-        at = _EPOCH + timedelta(microseconds=instant)
-        years, month = divmod(at.month - 1 + months, 12)
-        year, month = at.year + years, month + 1
-        later = at.replace(year=year, month=month, day=min(at.day, monthrange(year, month)[1]))
+        day = date.fromordinal(days + _EPOCH_DAY)
+        years, month = divmod(day.month - 1 + months, 12)
+        year, month = day.year + years, month + 1
+        later = day.replace(year=year, month=month, day=min(day.day, monthrange(year, month)[1]))
+        return later.toordinal() - _EPOCH_DAY
     except (ValueError, OverflowError):
-        return FAR
-    return (later - _EPOCH) // timedelta(microseconds=1)
+        return None
 
 
 @lru_cache(4096)
