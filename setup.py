@@ -1,6 +1,6 @@
 """Optional: the pure rooms (rules, codec, fold) compiled to C by mypyc, from the same files, when CONSENT_COMPILE=1.
 
-    CONSENT_COMPILE=1 pip wheel --no-deps --no-build-isolation .     # needs a C compiler and mypy
+    CONSENT_COMPILE=1 pip install '.[worker]'     # needs a C compiler
 
 Nothing else changes: the same tests pass on both. An editable install is never compiled, so that editing works.
 """
@@ -21,9 +21,15 @@ COMPILED = (
     "consent_stream/topology/intake.py",
 )
 
-if os.environ.get("CONSENT_COMPILE") == "1":
-    from mypyc.build import mypycify
 
-    setup(ext_modules=mypycify(["--follow-imports=silent", *COMPILED]))
-else:
-    setup()
+def modules() -> dict[str, object]:
+    if os.environ.get("CONSENT_COMPILE") != "1":
+        return {}
+    try:
+        from mypyc.build import mypycify
+    except ImportError:  # pip asks for requirements first, installs them, and comes back
+        return {"setup_requires": ["mypy>=1.11"]}
+    return {"ext_modules": mypycify(["--follow-imports=silent", *COMPILED])}
+
+
+setup(**modules())
