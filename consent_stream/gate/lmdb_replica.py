@@ -132,6 +132,10 @@ class LmdbReplica:
             readahead=False,  # look-ups are random
             mode=0o600,  # of a file that tells whose keys are on a list
         )
+        # Before a page is looked at: one that the map has and the file lacks is a SIGBUS, not an error.
+        pages = self._env.info()["last_pgno"] + 1
+        if (self._path / "rows" / "data.mdb").stat().st_size < pages * self._env.stat()["psize"]:
+            raise lmdb.CorruptedError("shorter than it says")
         self._rows = self._env.open_db(b"rows")
         self._meta = self._env.open_db(b"meta")
 
