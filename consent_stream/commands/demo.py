@@ -1,0 +1,39 @@
+"""`consent-stream demo`: the whole story on the embedded broker."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import click
+from confluent_kafka import KafkaException
+
+from consent_stream.dev.errors import DevError
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="JSON lines, for scripts.")
+def command(as_json: bool) -> None:
+    """The whole story in about a minute: no Java, no Docker; ends by itself with exit 0.
+
+    An embedded broker, a worker, two mailers with gates, a stream of events. Whatever is shown is checked: exit 1 if
+    one thing is not as told. Every process is stopped at the end, also on Ctrl-C and SIGTERM.
+
+    \b
+    consent-stream demo
+    consent-stream demo --json | grep enforced_ms
+    """
+    from consent_stream.dev.demo.mailers import NotAsTold
+    from consent_stream.dev.demo.run import run_demo
+    from consent_stream.dev.demo.screen import choose_screen
+
+    for each in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: everything that was started is stopped in order
+        signal.signal(each, signal.default_int_handler)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no ✓ shows ?
+    screen = choose_screen(as_json)
+    try:
+        run_demo(screen)
+    except (NotAsTold, DevError, KafkaException) as error:
+        screen.say(f"NOT AS TOLD: {error}", good=False)
+        raise click.ClickException(f"demo: {error}") from error
