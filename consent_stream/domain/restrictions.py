@@ -324,7 +324,11 @@ def import_row(ev: Event) -> None:
     if status == "subscribed":
         permissions.grant_row(ev)
     elif status == "unsubscribed":
-        unsubscribed(ev)
+        purpose = ev.data.get("purpose")
+        if purpose in ("sharing", "profiling", "transactional", ANY):  # of that list, which is none of marketing's
+            _withdraw(ev, purpose, scope_of(ev))
+        else:
+            unsubscribed(ev)
     elif status == "complained":
         _restrict_each(ev, "complaint", "marketing", ANY)
     elif status == "bounced":

@@ -60,6 +60,10 @@ KINDS = [
     "frozen", "suppressed_by_staff", "deceased", "legal", "minor", "sms_stop_review", "minor_suspected", "objected",
     "global_opt_out",
 ]  # fmt: skip
+LIFTABLE = [
+    ("minor", "*:*:*"), ("minor", "*:*:*"), ("frozen", "*:*:*"), ("suppressed_by_staff", "marketing:*:*"),
+    ("legal", "*:*:*"), ("deceased", "*:*:*"), ("sms_stop_review", "*:sms:*"), ("minor_suspected", "marketing:*:*"),
+]  # fmt: skip
 TEXTS = ["STOP", "START", "stop please", "dont stop", "HELP", "i want you to stop this at once", "unstop", "yes"]
 BIRTHS = ["2010-03-09", "2010-03-10", "2012-02-29", "1990-01-01", "2026-03-10", "2027-01-01", "2010-02-28", "soon"]
 
@@ -69,16 +73,21 @@ def rfc3339(offset: int) -> str:
     return (NOON + timedelta(microseconds=offset)).isoformat().replace("+00:00", "Z")
 
 
-def event(pick: Pick, tenants: Sequence[str] = TENANTS, types: Sequence[str] | None = None) -> dict[str, Any]:
-    """One arrival: {"received", "event"}."""
-    name = pick(types or _TYPES)
+def event(
+    pick: Pick,
+    tenants: Sequence[str] = TENANTS,
+    types: Sequence[str] | None = None,
+    subjects: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """One arrival: {"received", "event"}, of one of these types about one of these sorts of subjects."""
+    name = pick(types or TYPES)
     offset = pick(OFFSETS)
     received = offset + pick(LAGS)
     found: dict[str, Any] = {
         "specversion": "1.0", "id": pick(IDS), "source": pick(SOURCES), "type": name + pick(_VERSIONS),
         "tenant": pick(tenants), "time": rfc3339(offset), "data": {},
     }  # fmt: skip
-    _subjects(pick, found)
+    _subjects(pick, found, subjects or SUBJECTS)
     _fields(pick, name, found["data"], offset)
     if pick(_RARELY):
         _flaw(pick, found)
@@ -91,7 +100,7 @@ _RARELY = [False] * 14 + [True]
 _OFTEN = [True, True, True, False]
 _GRANTS = ["consent.granted", "consent.confirmed", "consent.renewed", "sharing.optin", "sharing.optin_confirmed"]
 _CHOICES = ["consent.withdrawn", "unsubscribe.oneclick", "preference.set", "unsubscribe.global"]
-_TYPES = [
+TYPES = [
     *_GRANTS * 4, *_CHOICES * 2, "import.row", "import.row", "sms.inbound", "sms.inbound", "consent.refused",
     "consent.revoked", "consent.requested", "consent.invalidated", "consent.invalidated", "unsubscribe.link",
     "unsubscribe.mailto", "objection.direct_marketing", "sharing.optout", "signal.gpc", "signal.gpp",
@@ -103,9 +112,31 @@ _TYPES = [
 ]  # fmt: skip
 
 
-def _subjects(pick: Pick, found: dict[str, Any]) -> None:
+SUBJECTS = ["email", "email", "email", "phone", "phone", "both", "contact", "contact", "hex", "hexed contact"]
+# What a history turns on: few types about one sort of subject, so that its facts meet. Empty: everything.
+THEMES: list[tuple[list[str], list[str]]] = [
+    ([], []),
+    ([], ["email"]),
+    ([*_GRANTS, *_CHOICES], ["email"]),
+    (["admin.suppress", "admin.legal_block", "subject.restricted", "admin.lift", "consent.granted"], ["email"]),
+    (["subject.restricted", "subject.deceased", "admin.lift", "subject.restriction_lifted"], ["email", "contact"]),
+    (["subject.age_asserted", "admin.lift", "consent.granted", "consent.granted"], ["email", "contact"]),
+    (["report.minor_suspected", "review.cleared", "consent.granted", "sms.inbound"], ["email", "phone"]),
+    (["sms.inbound", "sms.inbound", "review.cleared", "consent.granted"], ["phone"]),
+    (["delivery.bounced", "delivery.succeeded", "consent.confirmed", "import.row"], ["email"]),
+    (["subject.erasure_ordered", "consent.confirmed", "sharing.optin_confirmed", "import.row"], ["email"]),
+    (["number.reassigned", "number.deactivated", "consent.confirmed", "sharing.optin_confirmed"], ["phone", "contact"]),
+    (["consent.invalidated", "consent.granted", "consent.confirmed", "import.row"], ["email"]),
+    (["unsubscribe.global", "objection.direct_marketing", "feedback.complaint", "consent.confirmed"], ["email"]),
+    (["sharing.optout", "signal.gpc", "signal.gpp", "sharing.optin", "sharing.optin_confirmed"], ["email", "contact"]),
+    (["consent.invalidated", "subject.age_asserted", "unsubscribe.global", "consent.requested"], ["both", "contact"]),
+    (["import.row", "import.row", "preference.set", "consent.granted"], ["email"]),
+]
+
+
+def _subjects(pick: Pick, found: dict[str, Any], subjects: Sequence[str]) -> None:
     data, tenant = found["data"], found["tenant"]
-    which = pick(["email", "email", "email", "phone", "phone", "both", "contact", "contact", "hex", "hexed contact"])
+    which = pick(subjects)
     if which in ("email", "both"):
         data["email"] = pick(EMAILS)
     if which in ("phone", "both"):
@@ -176,7 +207,7 @@ def _invalidated(pick: Pick, data: dict[str, Any], offset: int) -> None:
 
 
 def _lift(pick: Pick, data: dict[str, Any], offset: int) -> None:
-    data["kind"], data["node"] = pick(KINDS), pick(NODES)
+    data["kind"], data["node"] = pick(LIFTABLE) if pick(_OFTEN) else (pick(KINDS), pick(NODES))
     data["approved_by"] = pick([["u1", "u2"], ["u1", "u2"], ["u1", "u2"], ["u1"], ["u1", " U1 "], []])
 
 
@@ -216,7 +247,7 @@ _FIELDS: dict[str, Callable[[Pick, dict[str, Any], int], None]] = {
     "delivery.bounced": _put("status", ["5.1.1", "5.1.1", "5.1.10", "5.2.2", None]),
     "number.reassigned": _put("disconnect_date", [None, "2026-03-09", "2026-03-10", "2026-03-12", "2027-01-01"]),
     "number.deactivated": _put("disconnect_date", [None, "2026-03-09", "never"]),
-    "admin.suppress": _put("node", NODES), "admin.legal_block": _put("node", [*NODES, None]),
+    "admin.suppress": _put("node", ["marketing:*:*", *NODES]), "admin.legal_block": _put("node", [None, None, *NODES]),
 }  # fmt: skip
 
 
@@ -260,22 +291,31 @@ def question(pick: Pick, tenants: Sequence[str] = TENANTS) -> dict[str, Any]:
 
 
 @st.composite
-def arrivals(draw: st.DrawFn, tenants: Sequence[str] = TENANTS, types: Sequence[str] | None = None) -> dict[str, Any]:
+def arrivals(
+    draw: st.DrawFn,
+    tenants: Sequence[str] = TENANTS,
+    types: Sequence[str] | None = None,
+    subjects: Sequence[str] | None = None,
+) -> dict[str, Any]:
     """One arrival."""
-    return event(lambda choices: draw(st.sampled_from(choices)), tenants, types)
+    return event(lambda choices: draw(st.sampled_from(choices)), tenants, types, subjects)
 
 
-def histories(max_size: int = 8, min_size: int = 1, **more: Any) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Lists of arrivals, in the order of arrival; a few share an id and a source."""
-    return st.lists(arrivals(**more), min_size=min_size, max_size=max_size)
+def histories(max_size: int = 8, tenants: Sequence[str] = TENANTS) -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Lists of arrivals on one theme, in the order of arrival; a few share an id and a source."""
+    return st.sampled_from(THEMES).flatmap(
+        lambda theme: st.lists(arrivals(tenants, *theme), min_size=1, max_size=max_size)
+    )
 
 
 @st.composite
 def questions(draw: st.DrawFn, tenants: Sequence[str] = TENANTS) -> dict[str, Any]:
+    """One question, likely about somebody of whom a history speaks."""
     return question(lambda choices: draw(st.sampled_from(choices)), tenants)
 
 
 def seeded(seed: int, size: int, tenants: Sequence[str] = TENANTS) -> list[dict[str, Any]]:
     """The same kind of history from a seed: for long runs, brokers and benches."""
     pick = Random(seed).choice
-    return [event(pick, tenants) for _ in range(size)]
+    theme = pick(THEMES)
+    return [event(pick, tenants, *theme) for _ in range(size)]

@@ -132,8 +132,11 @@ class _Answer:
     def undeliverable(self) -> bool:
         view = self.views[0]
         bounced = [s.hi for s in view if s.what == "bounced"]
-        delivered = [s.lo for s in view if s.what == "delivered" and s.lo <= self.at]
-        return bool(bounced) and (not delivered or max(bounced) >= max(delivered))
+        delivered = max((s.lo for s in view if s.what == "delivered"), default=None)
+        if not bounced:
+            return False
+        # One delivery is kept, the latest: before its time none is known (READINGS).
+        return delivered is None or delivered > self.at or max(bounced) >= delivered
 
     # age
 

@@ -140,16 +140,18 @@ def midnight(of: date) -> int:
     return (of - date(1970, 1, 1)).days * DAY
 
 
-def years_on(of: date, years: int) -> date:
-    """29 February counts as 1 March where there is none, and always for a birthday that is counted on."""
+def years_before(of: date, years: int) -> date:
+    """The latest birthday of somebody who has turned `years` by then."""
     try:
-        return of.replace(year=of.year + years)
+        return of.replace(year=of.year - years)
     except ValueError:
-        return date(of.year + years, 3, 1)
+        return date(of.year - years, 2, 28)
 
 
 def adult(birth: date) -> int:
-    birthday = date(birth.year + ADULT, 3, 1) if (birth.month, birth.day) == (2, 29) else years_on(birth, ADULT)
+    """The end of the 16th birthday in the last zone to see it; 29 February counts as 1 March."""
+    leap = (birth.month, birth.day) == (2, 29)
+    birthday = date(birth.year + ADULT, 3, 1) if leap else birth.replace(year=birth.year + ADULT)
     return midnight(birthday) + DAY + 12 * HOUR
 
 

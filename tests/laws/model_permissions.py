@@ -89,9 +89,14 @@ class Permitting(Restricting):
 
     def delivery_succeeded(self) -> None:
         self.admitted_source()
-        channel = self.about("*")[0][0]
-        for address in self.addresses:
-            if channel != "*" and channel in address.channels:
+        readable = [a for a in self.addresses if a.readable]
+        masks = {a.channels for a in readable}
+        if self.channel in BOTH:
+            wanted = frozenset((self.channel,))
+        else:
+            wanted = masks.pop() if len(masks) == 1 else frozenset()
+        for address in readable:
+            if wanted & address.channels:
                 self.say(address.key, "delivered", lo=self.lo)
 
     # permissions
@@ -140,7 +145,10 @@ class Permitting(Restricting):
 
     def import_row(self) -> None:
         status = self.data.get("status")
-        if status == "unsubscribed":
+        purpose = self.data.get("purpose")
+        if status == "unsubscribed" and purpose in ("sharing", "profiling", "transactional", "*"):
+            self.withdraw(purpose, self.scope())
+        elif status == "unsubscribed":
             self.unsubscribe_oneclick()
         elif status == "complained":
             for channel, _ in self.about("*"):

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from .model_events import BOTH, DAY, EVERYTHING, FIVE_MINUTES, HOUR, day, instant, read_node, years_on
+from .model_events import BOTH, DAY, EVERYTHING, FIVE_MINUTES, HOUR, day, instant, read_node, years_before
 from .model_reading import Reading
 
 HARD = ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10")
@@ -117,7 +117,7 @@ class Restricting(Reading):
         elif self.data.get("band") in ("under_13", "under_16"):
             birth = today
         elif self.data.get("band") == "13_15":
-            birth = years_on(today, -13)
+            birth = years_before(today, 13)
         if birth is not None:
             self.of_the_person("birth", date=birth, hi=self.hi)
 

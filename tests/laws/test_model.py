@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from .compare import difference, smallest
-from .histories import POLICY, TENANTS, event, histories, question, questions
+from .histories import POLICY, TENANTS, histories, question, questions, seeded
 
 ACME = ["acme"]
 
@@ -22,7 +22,7 @@ def test_agrees_with_the_model_on_seeded_histories(sweep: Iterable[int]) -> None
     for seed in sweep:
         pick = Random(seed).choice
         tenants = pick([["acme"], ["globex"], ["hooli"], TENANTS])
-        history = [event(pick, tenants) for _ in range(pick(range(1, 12)))]
+        history = seeded(seed, pick(range(1, 12)), tenants)
         asked = [question(pick, tenants) for _ in range(40)]
         if difference(POLICY, history, asked):
             raise AssertionError(f"seed {seed}\n{smallest(POLICY, history, asked)}")
