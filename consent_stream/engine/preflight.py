@@ -46,7 +46,7 @@ class DataDirLock:
             self._handle = None
 
 
-async def wait_for_kafka(app: SliceApp, *, every_s: float = 3.0) -> bool:
+async def wait_for_kafka(app: SliceApp, *, every_s: float = 2.0) -> bool:
     """Wait for a broker, one line per attempt. Returns False when the app was stopped meanwhile."""
     loop = asyncio.get_running_loop()
     while not app.should_stop:

@@ -1,6 +1,7 @@
 """Runs `pipeline.py` as worker processes and holds what they wrote against an oracle computed from the source alone."""
 
 import contextlib
+import functools
 import os
 import random
 import signal
@@ -98,6 +99,11 @@ class Pipeline:
         for created in self.admin.create_topics(new).values():
             created.result(20)
 
+    def touch(self) -> None:
+        """Have an embedded broker make the topics: they appear when asked for."""
+        for topic in ("src", "mid", "quarantine", "out", "state"):
+            self.admin.list_topics(self.name(topic), timeout=10)
+
     def feed(self, count: int, *, keys: int = 500, bad: int = 0, seed: int = 1) -> None:
         """Write `count` facts and `bad` records that are none, evenly between them."""
         dice = random.Random(seed)
@@ -129,12 +135,13 @@ class Pipeline:
             if worker.process.poll() is None:
                 worker.process.kill()
             worker.process.wait()
+        self._asker.close()
 
     # -- what Kafka holds
 
     @contextlib.contextmanager
-    def reader(self, group: str = "reader-unused") -> Iterator[ck.Consumer]:
-        over = {"group.id": group, "auto.offset.reset": "error", "isolation.level": "read_committed"}
+    def reader(self) -> Iterator[ck.Consumer]:
+        over = {"group.id": "reader-unused", "auto.offset.reset": "error", "isolation.level": "read_committed"}
         quick = {"enable.partition.eof": True, "fetch.wait.max.ms": 10}
         consumer = ck.Consumer(self.kafka.consumer(**over, **quick))
         try:
@@ -142,15 +149,19 @@ class Pipeline:
         finally:
             consumer.close()
 
+    @functools.cached_property
+    def _asker(self) -> ck.Consumer:
+        """One consumer of the group that never joins it, for offsets only."""
+        return ck.Consumer(self.kafka.consumer(**{"group.id": self.group, "isolation.level": "read_committed"}))
+
+    def _partitions(self, topic: str) -> list[ck.TopicPartition]:
+        return [ck.TopicPartition(self.name(topic), p) for p in range(self.partitions)]
+
     def committed(self, topic: str) -> list[int]:
-        with self.reader(self.group) as reader:
-            asked = [ck.TopicPartition(self.name(topic), p) for p in range(self.partitions)]
-            return [max(0, found.offset) for found in reader.committed(asked, timeout=10)]
+        return [max(0, found.offset) for found in self._asker.committed(self._partitions(topic), timeout=10)]
 
     def ends(self, topic: str) -> list[int]:
-        with self.reader() as reader:
-            asked = [ck.TopicPartition(self.name(topic), p) for p in range(self.partitions)]
-            return [reader.get_watermark_offsets(tp, timeout=10)[1] for tp in asked]
+        return [self._asker.get_watermark_offsets(tp, timeout=10)[1] for tp in self._partitions(topic)]
 
     def read(self, topic: str) -> list[ck.Message]:
         """Every committed record of a topic, in the order of each partition."""

@@ -1,0 +1,106 @@
+"""One RocksDB: rows and offsets together, torn restores, broken files, a second opener."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rocksdict import WriteBatch
+
+from consent_stream.engine.failure import EngineError
+from consent_stream.engine.partition import Meta, Partition, StoreMemory
+
+META = Meta("cluster", "topic", 7, 1_000, {"src": ("id", 3)}, ["src"])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "table" / "0"
+
+
+def opened(path: Path) -> Partition:
+    return Partition(path, 0, StoreMemory(cache_mib=8, buffers_mib=8))
+
+
+def test_rows_and_offsets_survive_together(path: Path) -> None:
+    part = opened(path)
+    assert part.meta is None
+    part.write([(b"a", b"1"), (b"b", b"2")], META)
+    part.write([(b"a", None), (b"c", b"")], replace(META, changelog=9))
+    part.close()
+    part = opened(path)
+    assert part.meta == replace(META, changelog=9)
+    assert part.get([b"c", b"a", b"b", b"c"]) == [b"", None, b"2", b""]
+    assert dict(part.items()) == {b"b": b"2", b"c": b""}
+    part.close()
+
+
+def test_a_torn_restore_is_read_again(path: Path) -> None:
+    """The offset is written last: rows loaded before a kill carry no claim."""
+    child = (
+        "import os, sys, pathlib; from rocksdict import WriteBatch; from consent_stream.engine.partition import *\n"
+        "part = Partition(pathlib.Path(sys.argv[1]), 0, StoreMemory(8, 8))\n"
+        "part.write((), Meta('cluster', 'topic', 0, 1))\n"
+        "rows = WriteBatch(raw_mode=True); rows.put(b'a', b'1'); part.load(rows); os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", child, str(path)], check=False).returncode == 9
+    part = opened(path)
+    assert part.meta is not None
+    assert part.meta.changelog == 0
+    rows = WriteBatch(raw_mode=True)
+    rows.put(b"a", b"2")
+    part.load(rows)
+    part.settle(replace(part.meta, changelog=5))
+    part.close()
+    part = opened(path)
+    assert part.meta is not None
+    assert (part.meta.changelog, part.get([b"a"])) == (5, [b"2"])
+    part.close()
+
+
+def test_a_torn_manifest_is_moved_aside(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    part = opened(path)
+    part.write([(b"a", b"1")], META)
+    part.close()
+    (manifest,) = path.glob("MANIFEST*")
+    with manifest.open("r+b") as file:
+        file.truncate(10)
+    part = opened(path)
+    assert part.meta is None
+    assert len(list(path.parent.glob("0.bad-*"))) == 1
+    assert "is unusable" in caplog.text
+    part.close()
+
+
+def test_a_store_that_failed_a_read_is_rebuilt_at_the_next_start(path: Path) -> None:
+    part = opened(path)
+    part.write([(b"a", b"1")], META)
+    part.suspect()
+    part.close()
+    part = opened(path)
+    assert part.meta is None
+    part.close()
+    part = opened(path)
+    assert len(list(path.parent.glob("0.bad-*"))) == 1, "once is enough"
+    part.close()
+
+
+def test_the_store_of_a_running_process_is_not_moved(path: Path) -> None:
+    """A lock error is no corruption: the store is healthy and somebody's."""
+    part = opened(path)
+    part.write([(b"a", b"1")], META)
+    with pytest.raises(EngineError, match="another process"):
+        opened(path)
+    assert part.get([b"a"]) == [b"1"]
+    part.close()
+    assert not list(path.parent.glob("0.bad-*"))
+
+
+def test_wipe_leaves_nothing(path: Path) -> None:
+    part = opened(path)
+    part.write([(b"a", b"1")], META)
+    part.wipe()
+    assert part.meta is None
+    assert dict(part.items()) == {}
+    part.close()
