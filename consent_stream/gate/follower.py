@@ -16,6 +16,7 @@ from consent_stream.settings import Settings
 BATCH = 10_000  # records taken in at once: one transaction of the replica
 IDLE_SECONDS = 0.2  # how long `close` may wait for a quiet topic
 RETRY_SECONDS = 1.0
+GREETING_SECONDS = 0.5
 RECHECK = 30_000_000  # microseconds between two looks at the topic's settings and id
 # What a consumer is told when its offset is not in the topic (any more).
 OFFSET_GONE = (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)
@@ -67,6 +68,8 @@ class Follower:
     def _session(self) -> None:
         consumer = open_consumer(self._settings, self._on_error)
         try:
+            if not self._greet(consumer):
+                return
             inspector = Inspector(self._settings, self._source)
             origin = inspector.origin(consumer)
             kept = self._reading.begin(origin)
@@ -78,6 +81,17 @@ class Follower:
         finally:
             consumer.close()
 
+    def _greet(self, consumer: Consumer) -> bool:
+        """Wait for a broker to answer, with one client that keeps at it; False when closed meanwhile."""
+        while not self._closing.is_set():
+            try:
+                consumer.list_topics(self._source.suppression, timeout=GREETING_SECONDS)
+                return True
+            except KafkaException as error:
+                self._reading.interrupt(f"no Kafka answers at {self._settings.bootstrap}: {error.args[0].str()}")
+            consumer.poll(0)  # runs `_on_error`, which knows more
+        return False
+
     def _follow(self, consumer: Consumer, inspector: Inspector, origin: Origin) -> None:
         """Take in records until closed, or until the topic is no longer what it was."""
         recheck = self._clock.steady() + RECHECK
@@ -86,7 +100,7 @@ class Follower:
             first = consumer.poll(IDLE_SECONDS)
             if first is not None:
                 self._take_in([first, *consumer.consume(BATCH, 0)])
-            if self._clock.steady() > recheck:
+            if self._clock.steady() > recheck and self._reading.trouble is None:
                 self._check_again(consumer, inspector, origin)
                 recheck = self._clock.steady() + RECHECK
 
