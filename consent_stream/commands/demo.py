@@ -27,7 +27,8 @@ def command(as_json: bool) -> None:
     from consent_stream.dev.demo.run import run_demo
     from consent_stream.dev.demo.screen import choose_screen
 
-    for each in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: everything that was started is stopped in order
+    # All as Ctrl-C, and that one too, for a shell's background jobs ignore it: what was started is stopped in order.
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.default_int_handler)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no ✓ shows ?

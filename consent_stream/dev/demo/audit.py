@@ -1,4 +1,4 @@
-"""Acts 8 and 9: the lists, rebuilt from the log and compared, without an address; what was not understood, as it came."""
+"""Acts 8 and 9: the lists, rebuilt from the log, without an address; what was not understood, as it came."""
 
 from __future__ import annotations
 
