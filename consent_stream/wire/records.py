@@ -9,6 +9,7 @@ from typing import Any
 import fastavro
 import orjson
 
+from consent_stream.wire import lenient
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.schemas import CONSENT_EVENT, schema
 
@@ -34,15 +35,23 @@ def read_events(value: bytes | None) -> list[Any]:
         return [_read_avro(value)]
     if value[0] in (0, 1):
         raise WireError("not_cloudevent", "registry framing with an unknown schema")
-    try:
-        parsed = orjson.loads(value.removeprefix(_BYTE_ORDER_MARK))
-    except orjson.JSONDecodeError as exc:
-        raise WireError("not_cloudevent", f"no JSON: {exc.msg} at byte {exc.pos}") from None
+    parsed = _read_json(value.removeprefix(_BYTE_ORDER_MARK))
     if isinstance(parsed, list):
         if not 0 < len(parsed) <= MAX_BATCH:
             raise WireError("not_cloudevent", f"a batch of {len(parsed)} events; 1 to {MAX_BATCH} are read")
         return parsed
     return [parsed]
+
+
+def _read_json(value: bytes) -> Any:
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError as exc:
+        fault = f"no JSON: {exc.msg} at byte {exc.pos}"
+    try:
+        return lenient.loads(value)
+    except (ValueError, RecursionError):
+        raise WireError("not_cloudevent", fault) from None
 
 
 def _read_avro(value: bytes) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def test_facts(fact):
     assert decode_fact(fact.key, value[:HEADER] + OddBlocks(PHYSICAL["ledger_fact"]).write(told.fact(fact))) == fact
 
 
+@settings(max_examples=50)
 @given(REGISTERS)
 def test_registers(reg):
     value = encode_registers(reg)
@@ -52,6 +53,7 @@ def test_registers(reg):
     assert slots(decode_registers(odd)) == slots(reg)
 
 
+@settings(max_examples=50)
 @given(st.lists(FACTS, max_size=5).flatmap(lambda facts: st.tuples(st.just(facts), st.permutations(facts))))
 def test_equal_registers_are_equal_bytes_in_whatever_order_they_were_filled(orders):
     values = []
@@ -63,11 +65,13 @@ def test_equal_registers_are_equal_bytes_in_whatever_order_they_were_filled(orde
     assert values[0] == values[1]
 
 
+@settings(max_examples=50)
 @given(REGISTERS, REGISTERS)
 def test_different_registers_are_different_bytes(one, other):
     assert (encode_registers(one) == encode_registers(other)) == (slots(one) == slots(other))
 
 
+@settings(max_examples=50)
 @given(REGISTERS, LISTS, STANDINGS, FACTS, VERSIONS, st.integers(0, 1 << 30))
 def test_entries_hold_what_concerns_their_list(reg, channel, now, cause, version, generation):
     value = encode_entry(reg, channel, now, cause, version, generation)
