@@ -99,7 +99,9 @@ class FencedOutbox:
 
     fenced = True
 
-    def __init__(self, kafka: KafkaClients, transactional_id: str, *, timeout: float = 60.0) -> None:
+    def __init__(self, kafka: KafkaClients, transactional_id: str, *, timeout: float = 30.0) -> None:
+        # A transaction lasts milliseconds. One left open by a dead owner holds every read_committed reader back until
+        # the next owner ends it, or this timeout does.
         self.timeout = timeout
         over = {
             "transactional.id": transactional_id,

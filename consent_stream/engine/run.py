@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from .app import SliceApp
 
 
-def run(app: SliceApp, *, loglevel: int = logging.INFO, logging_config: Mapping[str, Any] | None = None) -> NoReturn:
-    """Run `app`; exits the process: 0 after SIGTERM or SIGINT, 70 after a fault.
+def run(app: SliceApp) -> NoReturn:
+    """Run `app`; exits the process: 0 after SIGTERM or SIGINT, 70 after a fault. Logging stays as the caller set it up.
 
-    Not Faust's command line: that one switches its web server on and its log redirection, whatever the settings say.
+    Not Faust's command line: that one switches its web server on and redirects stderr whatever the settings say, and
+    mode replaces the handlers of the root logger (with `-l warn`, at level DEBUG).
     """
-    worker = app.Worker(
-        loglevel=max(loglevel, logging.INFO) if loglevel == logging.WARNING else loglevel,
-        redirect_stdouts=False,
-        logging_config=logging_config,
-        quiet=True,
-    )
+    worker = app.Worker(redirect_stdouts=False, override_logging=False, quiet=True)
     worker.spinner = None
     worker.execute_from_commandline()
     raise AssertionError("execute_from_commandline does not return")

@@ -10,6 +10,7 @@ holds the last `app.positions()`; OPENING is how many seconds the restore of a p
 
 import asyncio
 import gc
+import logging
 import os
 import random
 import sys
@@ -150,4 +151,5 @@ def ready(owned):
 
 if __name__ == "__main__":
     gc.set_threshold(100_000, 20, 100)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     sys.exit(run(app))
