@@ -58,6 +58,7 @@ class Checker:
         self._clock = clock or Clock()
         self._limit = int(limit * 1_000_000)
         self._subjects = subjects(keyring)
+        self._answers_for = lru_cache(1024)(self._has_purpose)
         self._row: Callable[[bytes], Row] = lru_cache(DECODED)(read_row)
 
     def moment(self, settled: bool) -> Moment:
@@ -82,7 +83,7 @@ class Checker:
         asked = self._subjects(q.tenant, q.email, q.phone, q.key, q.contact, q.region)
         if asked.fault == "bad_address":
             return _deny(("bad_address",), moment)
-        if not self._answers_for(q.purpose) or not valid_scope(q.scope):
+        if not self._answers_for(q.purpose, q.scope):
             return _deny(("unknown_purpose",), moment)
         if asked.fault:
             return _deny((moment.gap, asked.fault) if moment.gap else (asked.fault,), moment)
@@ -109,9 +110,10 @@ class Checker:
         if (self._channel == "email" and q.phone is not None) or (self._channel == "sms" and q.email is not None):
             raise ValueError(f"a gate of channel {self._channel} knows no such addresses")
 
-    def _answers_for(self, purpose: str) -> bool:
+    def _has_purpose(self, purpose: str, scope: str) -> bool:
         """Whether the list holds what this purpose needs: `suppression.sharing` has the channelless purposes alone."""
-        return purpose in CHANNELLESS if self._channel == "sharing" else purpose in PURPOSES
+        purposes = CHANNELLESS if self._channel == "sharing" else PURPOSES
+        return purpose in purposes and valid_scope(scope)
 
     def _look(self, asked: Asked, tenant: str) -> tuple[list[View], int, bool]:
         """The registers of the tenant's rows, the greatest version, and whether all that was found can be relied on."""
@@ -133,6 +135,7 @@ class Checker:
                 elif not asked.bare:  # a key made with this tenant's key material, with somebody else's row
                     sound = False
                 if not row.sound or row.channel != self._channel:
+                    self.reading.alarms["unreadable_row"] += 1
                     sound = False
         return views, version, sound
 

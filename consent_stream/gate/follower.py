@@ -15,7 +15,7 @@ from consent_stream.settings import Settings
 
 BATCH = 10_000  # records taken in at once: one transaction of the replica
 IDLE_SECONDS = 0.2  # how long `close` may wait for a quiet topic
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = 0.25  # a topic is often made moments after a mailer starts
 GREETING_SECONDS = 0.5
 RECHECK = 30_000_000  # microseconds between two looks at the topic's settings and id
 # What a consumer is told when its offset is not in the topic (any more).
