@@ -11,6 +11,7 @@ from consent_stream.wire.vector import Point
 from tests.gate.made import ANA, ANAS, SECOND, beat, entry, grant, restriction
 from tests.gate.mailer import LIMIT, NOON, ORIGIN, Mailer
 
+UNREADABLE = pytest.mark.parametrize("value", [None, b"junk", entry(version=9)[:-3]], ids=["null", "junk", "torn"])
 NEWER = b'{"tenants": {"acme": {"new_setting": 1}}}'
 
 
@@ -20,7 +21,7 @@ def mailer():
 
 
 class TestWhatCannotBeRead:
-    @pytest.mark.parametrize("value", [None, b"junk", entry(grant(), version=9)[:-3]])
+    @UNREADABLE
     @pytest.mark.parametrize("purpose", ["marketing", "transactional"])
     def test_a_key_with_an_unreadable_record_is_denied_until_a_readable_one_comes(self, mailer, value, purpose):
         mailer.rows((ANAS, entry(grant(), version=3)))
@@ -31,12 +32,13 @@ class TestWhatCannotBeRead:
         mailer.rows((ANAS, entry(grant(), version=4)))
         assert mailer.ask(purpose=purpose).allow
 
-    @pytest.mark.parametrize("value", [None, b"junk", entry(grant(), version=9)[:-3]])
+    @UNREADABLE
     def test_also_where_no_consent_is_needed_and_nothing_was_known(self, mailer, value):
         mailer.control(encode_policy({"acme": {"basis": {"marketing": "legitimate_interest"}}}))
         assert mailer.ask().allow
         mailer.rows((ANAS, value))
         assert mailer.ask().reasons == ("not_ready",)
+        assert sum(mailer.reading.alarms.values()) == 1
 
     def test_what_was_known_to_forbid_is_still_told(self, mailer):
         mailer.rows((ANAS, entry(restriction())))
