@@ -14,12 +14,12 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from consent_stream.domain.addresses import base_form, canonical_email, canonical_phone
 from consent_stream.domain.clearing import View
 from consent_stream.domain.decide import decide, question
 from consent_stream.domain.events import CODES
 from consent_stream.domain.nodes import PURPOSES
-from consent_stream.domain.registers import Registers
+from consent_stream.gate.question import Subjects
+from consent_stream.gate.question import subjects as gate_subjects
 from consent_stream.scenario import Expectation, Scenario, read_scenarios
 from consent_stream.topology.fold import Folder
 from consent_stream.topology.intake import take_in
@@ -30,7 +30,6 @@ from consent_stream.wire.state import decode_registers
 PERMUTED = 6  # events whose every order is run: 720
 SAMPLED = 200  # orders of more events
 SEED = 0  # the same orders in every run, so that a failure can be run again
-_EMPTY = Registers()
 
 Order = Sequence[int]
 LedgerRecord = tuple[bytes, bytes]  # subject key, encoded fact
@@ -73,10 +72,11 @@ def run_file(path: Path | str) -> list[Report]:
 def run(scenario: Scenario) -> Report:
     """Run one scenario in all its orders."""
     keys = Keyring({0: bytes(ROOT_KEY_BYTES)})
+    subjects = gate_subjects(keys)
     records, quarantined = _take_in(scenario, keys)
     given = tuple(range(len(records)))
     state = _fold(scenario, (records[i] for i in given), slice_size=1)
-    answers = [_answer(asked, scenario, state, keys) for asked in scenario.expect]
+    answers = [_answer(asked, scenario, state, subjects) for asked in scenario.expect]
     report = Report(scenario.name, scenario, answers, quarantined, _digest(state), 1)
     report.faults += _wrong_answers(scenario, answers)
     report.faults += _wrong_codes(scenario, quarantined)
@@ -84,7 +84,7 @@ def run(scenario: Scenario) -> Report:
         report.orders += 1
         found = _fold(scenario, (records[i] for i in order))
         if found != state:
-            report.faults.append(_differs(scenario, order, found, keys))
+            report.faults.append(_differs(scenario, order, found, subjects))
             break  # one order to look at says more than a thousand
     return report
 
@@ -135,26 +135,20 @@ def _fold(scenario: Scenario, records: Iterable[list[LedgerRecord]], slice_size:
     return state
 
 
-def _answer(asked: Expectation, scenario: Scenario, state: State, keys: Keyring) -> Answer:
-    """A check against the rows, probing the keys that a gate probes (RULES §10)."""
-    if asked.channel == "email":
-        canonical = canonical_email(asked.address)
-    else:
-        canonical = canonical_phone(asked.address, asked.region)
-    if canonical is None:
-        return Answer(False, ("bad_address",))
+def _answer(asked: Expectation, scenario: Scenario, state: State, subjects: Subjects) -> Answer:
+    """A check against the rows, of the very keys that a gate looks at (RULES §10)."""
+    email, phone = (asked.address, None) if asked.channel == "email" else (None, asked.address)
+    probed = subjects(asked.tenant, email, phone, None, asked.contact, asked.region)
+    if probed.fault:
+        return Answer(False, (probed.fault,))
     if asked.purpose not in PURPOSES:
         return Answer(False, ("unknown_purpose",))
-
-    def registers(channel: str, text: str) -> Registers:
-        row = state.get(keys.subject(asked.tenant, channel, text))
-        return _EMPTY if row is None else decode_registers(row)
-
-    views = [View(registers(asked.channel, canonical))]
-    if asked.channel == "email" and base_form(canonical) != canonical:
-        views.append(View(registers("email", base_form(canonical)), base=True))
-    if asked.contact is not None:
-        views.append(View(registers("contact", asked.contact)))
+    views = [
+        View(decode_registers(state[key]), base)
+        for base, keys in ((False, probed.keys), (True, probed.bases))
+        for key in keys
+        if key in state
+    ]
     x = question(asked.purpose, asked.channel, asked.scope)
     reasons = decide(x, asked.at, views, scenario.policy.tenant(asked.tenant), asked.channel).reasons
     return Answer(not reasons, reasons)
@@ -187,8 +181,8 @@ def _fate(code: str | None) -> str:
     return "not quarantined" if code is None else f"quarantined {code}"
 
 
-def _differs(scenario: Scenario, order: Order, found: State, keys: Keyring) -> str:
-    answers = [_answer(asked, scenario, found, keys) for asked in scenario.expect]
+def _differs(scenario: Scenario, order: Order, found: State, subjects: Subjects) -> str:
+    answers = [_answer(asked, scenario, found, subjects) for asked in scenario.expect]
     wrong = f"{len(list(_wrong_answers(scenario, answers)))} of {len(answers)} expectations fail in it"
     shown = " ".join(map(str, order))
     return f"the state depends on the order: events {shown} end in other bytes ({wrong})"
