@@ -36,11 +36,13 @@ class Sent:
 
 
 class Feed:
-    """Publishes to `consent.events` from one producer; remembers what was sent, for the audit at the end."""
+    """Publishes to `consent.events`; remembers what was sent, for the audit at the end."""
 
     def __init__(self, settings: Settings) -> None:
-        # linger 0: a click must not wait for company.
-        self._producer = Producer(settings.producer(**{"linger.ms": 0, "log_level": 2}))
+        # A click must not wait for company. The crowd must: the embedded broker hands out one batch a fetch, and a
+        # worker that comes back would be seconds behind a thousand batches of one record.
+        self._clicks = Producer(settings.producer(**{"linger.ms": 0, "log_level": 2}))
+        self._crowd = Producer(settings.producer(**{"linger.ms": 100, "log_level": 2}))
         self._topic = EVENTS.full(settings.topic_prefix)
         self._lock = threading.Lock()
         self._failed: KafkaError | None = None
@@ -48,8 +50,9 @@ class Feed:
         self._thread: threading.Thread | None = None
         self.sent: list[Sent] = []
 
-    def send(self, value: bytes, code: str = "") -> Sent:
+    def send(self, value: bytes, code: str = "", *, one_of_many: bool = False) -> Sent:
         """Hand one record over, without waiting."""
+        producer = self._crowd if one_of_many else self._clicks
         sent = Sent(value, code, time.time_ns() // 1000)
 
         def proven(error: KafkaError | None, message: Message) -> None:
@@ -61,7 +64,7 @@ class Feed:
 
         with self._lock:
             self.sent.append(sent)
-        self._producer.produce(self._topic, value, on_delivery=proven)
+        producer.produce(self._topic, value, on_delivery=proven)
         return sent
 
     def prove(self, sent: Iterable[Sent]) -> list[Sent]:
@@ -74,7 +77,8 @@ class Feed:
             while not each.accepted:
                 if self._failed is not None or time.monotonic() > deadline:
                     raise KafkaException(self._failed or KafkaError(KafkaError._MSG_TIMED_OUT))
-                self._producer.poll(0.05)
+                self._crowd.poll(0)
+                self._clicks.poll(0.05)
         return waiting
 
     def tell(self, value: bytes) -> Sent:
@@ -102,8 +106,8 @@ class Feed:
         for value, code in said:
             if self._calm.wait(1 / PACE):
                 return
-            self.send(value, code)
-            self._producer.poll(0)
+            self.send(value, code, one_of_many=True)
+            self._crowd.poll(0)
 
     def rest(self) -> None:
         """Stop the background stream."""

@@ -12,7 +12,7 @@ from consent_stream.wire.keys import HEARTBEAT_KEY
 from consent_stream.wire.suppression import Entry, decode_entry
 
 ANSWER_S = 10.0
-POLL_S = 5.0
+AT_ONCE = 5000  # records
 
 
 class Record(NamedTuple):
@@ -51,9 +51,10 @@ def read_topic(settings: Settings, topic: str) -> list[Record]:
 
 
 def _some(consumer: Consumer, topic: str) -> list[Message]:
-    messages: list[Message] = consumer.consume(5000, POLL_S)
-    if not messages:
-        raise KafkaException(f"{topic}: no record within {POLL_S:g} s, and there are more")
+    first = consumer.poll(ANSWER_S)
+    if first is None:
+        raise KafkaException(f"{topic}: no record within {ANSWER_S:g} s, and there are more")
+    messages: list[Message] = [first, *consumer.consume(AT_ONCE, 0)]
     for message in messages:
         if message.error() is not None:
             raise KafkaException(message.error())

@@ -51,7 +51,10 @@ def who_may_be_mailed(stage: Stage) -> None:
     )
     with stage.screen.working(f"{PEOPLE} people fill in a form, and the cast of this story tells what it wants"):
         others = crowd()
-        sent = [stage.feed.send(value, code) for _, (value, code) in zip(range(PEOPLE), others, strict=False)]
+        sent = [
+            stage.feed.send(value, code, one_of_many=True)
+            for _, (value, code) in zip(range(PEOPLE), others, strict=False)
+        ]
         sent += [stage.feed.send(value) for value in opening()]
         sent += [stage.feed.send(value, code) for value, code in garbage()]
         stage.feed.prove(sent)

@@ -34,6 +34,7 @@ ACTS: tuple[Callable[[Stage], None], ...] = (
 )  # fmt: skip
 MAILERS = ("mailer A", "mailer B")
 START_S = 20.0
+READ_S = 2.5  # between two acts, for those who watch
 
 
 def run_demo(screen: Screen) -> None:
@@ -53,6 +54,7 @@ def run_demo(screen: Screen) -> None:
         try:
             for act in ACTS:
                 act(stage)
+                screen.pause(READ_S)
         finally:
             stage.feed.rest()
     screen.say(f"All of it held. {time.monotonic() - began:.0f} s, every process stopped.", good=True)

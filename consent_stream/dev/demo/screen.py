@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
@@ -34,6 +35,9 @@ class Screen(Protocol):
 
     def working(self, text: str) -> AbstractContextManager[None]:
         """While something takes its time."""
+
+    def pause(self, seconds: float) -> None:
+        """Time for a person to read; scripts and logs need none."""
 
 
 def choose_screen(as_json: bool, environ: Mapping[str, str] | None = None) -> Screen:
@@ -75,6 +79,9 @@ class PlainScreen:
         _line(f"   … {text}")
         yield
 
+    def pause(self, seconds: float) -> None:
+        """See `Screen`."""
+
 
 class JsonScreen:
     """One JSON object a line: {"say" | "act" | "table" | "open": …}."""
@@ -99,6 +106,9 @@ class JsonScreen:
     def working(self, text: str) -> Iterator[None]:
         """See `Screen`."""
         yield
+
+    def pause(self, seconds: float) -> None:
+        """See `Screen`."""
 
 
 class TerminalScreen:
@@ -136,6 +146,10 @@ class TerminalScreen:
         """See `Screen`."""
         with self._console.status(escape(text)):
             yield
+
+    def pause(self, seconds: float) -> None:
+        """See `Screen`."""
+        time.sleep(seconds)
 
 
 _MARKS = {True: "✓", False: "✗", None: "·"}
