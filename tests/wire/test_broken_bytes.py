@@ -156,6 +156,18 @@ def test_a_birth_date_that_no_calendar_has_is_refused(days):
     assert refused_or_read("ledger_fact", value.replace(stored, varint(14_612)))
 
 
+@pytest.mark.parametrize("branch", [1, 3, 16, 0x7F, 0x80, 0xFF])
+def test_a_branch_that_a_union_has_not_is_refused(branch):
+    fact, state = newest()["ledger_fact"].values[0], newest()["consent_state"].values[0]
+    at = fact.index(text("unsubscribed")) - 1
+    assert fact[at] == 0, "the first branch of the parts"
+    assert state.endswith(bytes(7))
+    assert not refused_or_read("ledger_fact", fact[:at] + bytes([branch]) + fact[at + 1 :])
+    delivery = b"\1" + varint(5) + text("d") + text("/mta")
+    assert refused_or_read("consent_state", state[:-4] + b"\2" + delivery + bytes(3))
+    assert not refused_or_read("consent_state", state[:-4] + bytes([branch]) + delivery + bytes(3))
+
+
 @pytest.mark.parametrize("mask", [-1, 8, 256, 1 << 40])
 def test_a_mask_of_channels_that_cannot_be_packed_is_refused(mask):
     """A link is packed with one byte for its mask: a bad one must fail where it is read, not where it is written."""
