@@ -15,6 +15,7 @@ from typing import NamedTuple
 from consent_stream.wire.vector import Heartbeat, Point, Vector, join
 
 NEVER = -(1 << 62)
+MOST_PARTITIONS = 100_000  # more than a cluster has: a heartbeat that claims more is none
 
 
 class Fresh(NamedTuple):
@@ -107,11 +108,13 @@ class Freshness:
                 self._sum_up(q)
 
     def hear(self, q: int, beat: Heartbeat, wall: int, steady: int) -> bool:
-        """A heartbeat read from partition `q`; False when it says nothing here (another partition, an old generation).
+        """A heartbeat read from partition `q`; False when it says nothing here (wrong partition, old generation).
 
         Units: `wall`, `steady` microseconds of the reader's two clocks on arrival.
         """
-        if beat.partition != q or not 0 <= q < self.partitions or beat.generation < self.generation:
+        if beat.partition != q or not 0 <= q < self.partitions or not 0 < beat.partitions <= MOST_PARTITIONS:
+            return False
+        if beat.generation < self.generation:
             return False
         if beat.generation > self.generation:  # rebuilt state: what the one before had applied proves nothing
             self._start(beat.generation)

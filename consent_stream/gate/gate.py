@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -67,7 +67,7 @@ class Gate:
     in memory.
 
     Starting does not wait: a Kafka that is away shows in `status()`, and every answer is a denial until it is there.
-    Errors: SettingsError, KeyFileError, ValueError for a wrong argument; ReplicaFault when the store cannot be used.
+    Errors: SettingsError, KeyFileError, ValueError or TypeError for a wrong argument; ReplicaFault for an unusable store.
     After `fork` only the parent has the thread: make the gate in the process that asks. (A forked copy grows stale and
     denies.)
     """
@@ -88,7 +88,10 @@ class Gate:
             raise ValueError(f"settings, or single ones, not both: {', '.join(sorted(kafka))}")
         if not staleness_limit > 0:
             raise ValueError("staleness_limit: more than 0 seconds")
-        settings = settings or Settings(**{name: value for name, value in kafka.items() if value is not None})
+        unknown = kafka.keys() - {each.name for each in fields(Settings)}
+        if unknown:
+            raise TypeError(f"no such settings: {', '.join(sorted(unknown))}")
+        settings = settings or Settings.read(kafka, environ={})
         source = Source.of(channel, settings.topic_prefix)
         keyring = _keyring(keys if keys is not None else settings.keys)
         clock = clock or Clock()

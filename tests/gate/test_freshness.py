@@ -108,6 +108,13 @@ def test_a_heartbeat_in_the_wrong_partition_says_nothing():
     assert fresh.missing() == [0, 1]
 
 
+@pytest.mark.parametrize("claimed", [-1, 0, 1 << 40])
+def test_a_heartbeat_that_counts_partitions_that_cannot_be_says_nothing(claimed):
+    fresh = Freshness(1)
+    assert not fresh.hear(0, heartbeat(0, through=NOON)._replace(partitions=claimed), NOON, 0)
+    assert fresh.applied is None
+
+
 def test_a_new_generation_starts_from_nothing_and_an_old_one_is_not_heard():
     fresh = heard(heartbeat(0, through=NOON), heartbeat(1, through=NOON))
     assert fresh.hear(0, heartbeat(0, through=NOON - SECOND, generation=1, offset=2), NOON, 0)
