@@ -21,6 +21,7 @@ from consent_stream.domain.facts import (
     Grant,
     Lift,
     Part,
+    Request,
     Restriction,
     Void,
 )
@@ -71,6 +72,12 @@ def lists_concerned(parts: Sequence[Part], reg: Registers) -> tuple[str, ...]:
     if len(parts) == 1 and isinstance(parts[0], Restriction | Grant):
         return _lists_with(parts[0].node, reg.channels)
     return tuple(channel for channel in lists_of(reg.channels) if any(concerns(part, channel, reg) for part in parts))
+
+
+def lists_relabelled(parts: Sequence[Part], channels: int) -> tuple[str, ...]:
+    """The lists on which parts may change a key's label and nothing else: requests stand in no record."""
+    asked = [part[:2] for part in parts if type(part) is Request]
+    return tuple(c for c in lists_of(channels) if any(each in _REQUESTS[c] for each in asked)) if asked else ()
 
 
 @lru_cache(65536)

@@ -14,7 +14,15 @@ from consent_stream.domain.derive import derive
 from consent_stream.domain.facts import Fact, Part
 from consent_stream.domain.policy import Policy
 from consent_stream.domain.registers import Registers
-from consent_stream.domain.standing import BLANK, Standing, concerns, lists_concerned, lists_of, standing
+from consent_stream.domain.standing import (
+    BLANK,
+    Standing,
+    concerns,
+    lists_concerned,
+    lists_of,
+    lists_relabelled,
+    standing,
+)
 from consent_stream.wire.change import encode_change
 from consent_stream.wire.ledger import encode_fact
 from consent_stream.wire.state import decode_registers, encode_registers
@@ -41,7 +49,7 @@ class _Subject:
         self.reg = reg
         self.changed = False
         self.standings: dict[str, Standing] = {}
-        self.touched: dict[str, tuple[Fact, int]] = {}  # the last fact that changed each list, and its version
+        self.touched: dict[str, tuple[Fact, int, Standing]] = {}  # the last fact that changed each list, its version
 
 
 class Folder:
@@ -62,8 +70,7 @@ class Folder:
             if subject.changed:
                 row = effects.rows[key] = encode_registers(subject.reg)
                 self._remember(key, row, subject.reg)
-                for channel, (fact, version) in subject.touched.items():
-                    now = subject.standings[channel]
+                for channel, (fact, version, now) in subject.touched.items():
                     entry = encode_entry(subject.reg, channel, now, fact, version, self._generation)
                     effects.entries.append((channel, key, entry))
         return effects
@@ -74,7 +81,8 @@ class Folder:
         fresh, had = not reg.tenant, reg.channels
         wider = bool(had) and fact.channels | had != had
         if not fresh:
-            for channel in lists_of(fact.channels | had) if wider else lists_concerned(fact.parts, reg):
+            looked_at = lists_of(fact.channels | had) if wider else lists_concerned(fact.parts, reg)
+            for channel in (*looked_at, *lists_relabelled(fact.parts, had)):
                 if channel not in before:
                     before[channel] = standing(reg, channel, rules, fact.received)
         changed = reg.apply(fact)
@@ -84,10 +92,11 @@ class Folder:
         lists = lists_concerned(changed, reg)
         if wider:  # the records say what a key stands for, so all of them are written anew
             lists = tuple(channel for channel in lists_of(reg.channels) if channel in lists or _stands_on(channel, reg))
-        for channel in lists:
-            subject.touched[channel] = (fact, version)
+        for channel in dict.fromkeys((*lists, *lists_relabelled(changed, reg.channels))):
             now, was = standing(reg, channel, rules, fact.received), before.get(channel, BLANK)
             before[channel] = now
+            if channel in lists:
+                subject.touched[channel] = (fact, version, now)
             if now != was:
                 effects.changes.append((fact.key, encode_change(channel, was, now, fact, version)))
         for follower in derive(reg, changed, fact):

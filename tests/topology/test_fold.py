@@ -24,7 +24,7 @@ from consent_stream.wire.state import decode_registers, encode_registers
 from consent_stream.wire.suppression import decode_entry
 from tests.laws.histories import POLICY as LAW_POLICY
 from tests.laws.histories import seeded
-from tests.topology.made_up import ANA, KEYS, POLICY, event, facts_of, granted
+from tests.topology.made_up import ANA, KEYS, NOON, POLICY, event, facts_of, granted
 
 LAWS = read_policy(LAW_POLICY)
 Ledger = Sequence[tuple[int, Fact]]
@@ -159,6 +159,30 @@ def test_each_event_that_changes_a_standing_is_one_change_in_order():
 def test_a_change_in_one_slice_and_in_many_reads_the_same():
     ledger = list(enumerate(facts_of(granted(), event(), event("unsubscribe.global", "e2"), granted("g2"))))
     assert run(ledger, []).changes == run(ledger, [1, 2, 3]).changes != []
+
+
+def test_a_request_is_a_change_of_the_label_and_no_list_record():
+    found = Fold()
+    found.slice(list(enumerate(facts_of(event("consent.requested", "r"), event()))))
+    first, second = (change(value) for _, value in found.changes)
+    assert (first["id"], first["after"]["label"]) == ("r", "ConsentRequested")
+    assert (second["id"], second["before"]) == ("e1", first["after"])
+    assert [decode_entry(value).version for _, _, value in found.entries] == [2]
+
+
+@pytest.mark.parametrize("seed", range(70, 90))
+def test_the_changes_of_a_key_on_a_list_are_a_chain(seed):
+    """Append times of the facts rise, as in one partition of the events: nothing changes by time alone in between."""
+    ledger = [(offset, fact._replace(received=NOON + offset)) for offset, fact in ledger_of(seed)]
+    last: dict[tuple[str, bytes], dict] = {}
+    for key, value in run(ledger, range(3, len(ledger), 3)).changes:
+        now = change(value)
+        assert now["before"] != now["after"]
+        before = last.get((now["channel"], key))
+        if before is not None:
+            assert now["before"] == before["after"]
+        last[now["channel"], key] = now
+    assert last
 
 
 def test_a_withdrawal_by_address_reaches_the_linked_contact_and_its_other_address():
