@@ -22,8 +22,9 @@ class Position:
 
     next: the offset wanted after the last proven slice (past transaction markers when nothing else waits).
     timestamp_ms: append time of the last proven record; None before the first one.
-    idle_since_ms: time of the last fetch *response* that showed the end of the partition == next; None while records
-    wait. Never "now": a stuck fetch must show (wall clock of this process, milliseconds).
+    idle_since_ms: when the last fetch whose response showed the end of the partition == next was *asked for*: all that
+    was appended before is applied (wall clock of this process, milliseconds). None while records wait. Never "now": a
+    stuck fetch must show, and so must a process that was frozen with a response in its socket.
     """
 
     next: int
@@ -33,11 +34,11 @@ class Position:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What the consumer knew of a partition at one instant: position, end of the log, time of that response (ms)."""
+    """What the consumer knew of a partition at one instant: position and end of the log, and when it asked (ms)."""
 
     position: int | None
     highwater: int | None
-    response_ms: int | None
+    asked_ms: int | None
 
 
 @dataclass(frozen=True)
@@ -133,5 +134,5 @@ def _position(part: _Partition) -> Position:
     seen = part.fetched
     # With nothing in flight the consumer may have read past transaction markers, which are no records.
     after = max(part.done, seen.position or 0)
-    idle = seen.response_ms if seen.highwater is not None and seen.highwater == after else None
+    idle = seen.asked_ms if seen.highwater is not None and seen.highwater == after else None
     return Position(after, part.timestamp_ms, idle)

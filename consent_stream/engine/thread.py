@@ -12,6 +12,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from .failure import fail_stop
+from .fetchclock import FetchClock
 from .progress import Fetched, Room
 from .starts import SourceState, Start, choose_start
 
@@ -32,6 +33,10 @@ class SliceThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         self._assignor = self.app.assignor
         consumer._partition_assignment_strategy = [self._assignor]
         return consumer
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        self._clock = FetchClock(self._ensure_consumer()._fetcher)
 
     async def crash(self, reason: BaseException) -> None:
         fail_stop(reason)
@@ -87,7 +92,7 @@ class SliceThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         for tp in owned:
             if assignment.active and tp in assignment.tps:
                 state = assignment.state_value(tp)
-                seen[tp] = Fetched(state._position, state.highwater, state.timestamp)
+                seen[tp] = Fetched(state._position, state.highwater, self._clock.asked_ms.get(tp))
         return {ensure_TP(tp): records for tp, records in taken.items()}, seen
 
     async def _take_topic(self, fetcher: Any, room: Room, taken: dict[TP, Any]) -> None:

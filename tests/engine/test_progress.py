@@ -82,7 +82,7 @@ def test_a_position_is_proven_only() -> None:
     assert kept.positions()[A] == Position(3, None, None)
     sent = message(A, 8, timestamp=77)
     kept.deliver(sent)
-    kept.fetched(A, Fetched(position=8, highwater=8, response_ms=500))
+    kept.fetched(A, Fetched(position=8, highwater=8, asked_ms=500))
     assert kept.positions()[A] == Position(3, None, None), "a slice is in flight"
     sent.acked = True
     assert kept.positions()[A] == Position(8, 77, 500)
@@ -91,11 +91,11 @@ def test_a_position_is_proven_only() -> None:
 def test_idle_needs_a_response_that_showed_the_end() -> None:
     """Never "now": a stuck fetch must show as a position that grows old."""
     kept = progress({A: 8})
-    kept.fetched(A, Fetched(position=8, highwater=None, response_ms=None))
+    kept.fetched(A, Fetched(position=8, highwater=None, asked_ms=None))
     assert kept.positions()[A].idle_since_ms is None
-    kept.fetched(A, Fetched(position=8, highwater=9, response_ms=500))
+    kept.fetched(A, Fetched(position=8, highwater=9, asked_ms=500))
     assert kept.positions()[A].idle_since_ms is None, "a record waits"
-    kept.fetched(A, Fetched(position=8, highwater=8, response_ms=600))
+    kept.fetched(A, Fetched(position=8, highwater=8, asked_ms=600))
     assert kept.positions()[A].idle_since_ms == 600
 
 
@@ -105,7 +105,7 @@ def test_transaction_markers_are_passed_when_nothing_waits() -> None:
     sent = message(A, 4)
     kept.deliver(sent)
     sent.acked = True
-    kept.fetched(A, Fetched(position=5, highwater=5, response_ms=9))
+    kept.fetched(A, Fetched(position=5, highwater=5, asked_ms=9))
     assert kept.positions()[A] == Position(5, 1, 9)
 
 

@@ -299,6 +299,7 @@ def thread(fetcher: Fetcher) -> SliceThread:
     made = object.__new__(SliceThread)
     made.consumer = SimpleNamespace(flow_active=True)
     made.app = SimpleNamespace(slice_records=2)
+    made._clock = SimpleNamespace(asked_ms={})
     made._consumer = SimpleNamespace(_fetcher=fetcher, _closed=False)
     return made
 
