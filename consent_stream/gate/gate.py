@@ -67,7 +67,7 @@ class Gate:
     in memory.
 
     Starting does not wait: a Kafka that is away shows in `status()`, and every answer is a denial until it is there.
-    Errors: SettingsError, KeyFileError, ValueError or TypeError for a wrong argument; ReplicaFault for an unusable store.
+    Errors: SettingsError, KeyFileError, ValueError or TypeError for a wrong argument; ReplicaFault for a bad store.
     After `fork` only the parent has the thread: make the gate in the process that asks. (A forked copy grows stale and
     denies.)
     """

@@ -59,6 +59,11 @@ def test_the_contact_is_joined_when_given(mailer):
     assert mailer.ask(contact="c-43").allow
 
 
+def test_the_greater_version_stands_within_one_batch_too(mailer):
+    mailer.rows((ANAS, entry(grant(), restriction(), version=2)), (ANAS, entry(grant(), version=1)))
+    assert mailer.ask().reasons == ("unsubscribed",)
+
+
 def test_the_base_form_lends_its_four_kinds_and_nothing_else(mailer):
     tagged = RING.subject("acme", "email", "ana+news@example.com")
     mailer.rows((tagged, entry(grant())), (ANAS, entry(restriction("unsubscribed"))))

@@ -98,6 +98,12 @@ class TestFreshness:
         verdict = mailer.ask(purpose="transactional")
         assert (verdict.reasons, verdict.staleness, verdict.applied_through) == (("stale",), None, None)
 
+    def test_the_control_topic_says_how_many_partitions_of_the_events_must_be_spoken_for(self, mailer):
+        mailer.control(encode_partitions(Partitions(3, 2)))
+        assert mailer.ask(purpose="transactional").reasons == ("stale",)
+        mailer.beats(events=3)
+        assert mailer.ask(purpose="transactional").allow
+
     def test_a_heartbeat_from_the_future_proves_nothing(self, mailer):
         mailer.beats(through=NOON + (LIMIT + 1) * SECOND)
         assert mailer.ask(purpose="transactional").reasons == ("stale",)

@@ -72,6 +72,17 @@ def test_a_wall_clock_that_jumps_makes_nothing_younger(jump):
     assert fresh.applied.age(NOON + 20 * SECOND + jump, 20 * SECOND) >= 20 * SECOND
 
 
+def test_an_age_on_arrival_outlives_a_wall_clock_set_back():
+    fresh = heard(heartbeat(0, through=NOON - 5 * SECOND), heartbeat(1, through=NOON))
+    assert fresh.applied.age(NOON - 3600 * SECOND, 1 * SECOND) == 6 * SECOND
+
+
+def test_the_steady_age_is_that_of_the_partition_heard_of_first():
+    fresh = heard(heartbeat(0, through=NOON))
+    fresh.hear(1, heartbeat(1, through=NOON + 5 * SECOND), NOON + 5 * SECOND, 5 * SECOND)
+    assert fresh.applied.age(NOON - 3600 * SECOND, 6 * SECOND) == 6 * SECOND
+
+
 def test_a_machine_that_slept_shows_by_its_wall_clock():
     fresh = heard(heartbeat(0, through=NOON), heartbeat(1, through=NOON))
     assert fresh.applied.age(NOON + 600 * SECOND, 1 * SECOND) == 600 * SECOND
@@ -99,6 +110,11 @@ def test_a_writer_whose_clock_is_before_ours_is_told():
     assert fresh.applied.ahead == 30 * SECOND
     fresh.hear(1, heartbeat(1, through=NOON + SECOND, written=NOON + SECOND), NOON + SECOND, SECOND)
     assert fresh.applied.ahead == 0
+
+
+def test_an_instant_in_the_future_is_told_too():
+    fresh = heard(heartbeat(0, through=NOON), heartbeat(1, through=NOON + 30 * SECOND, written=NOON))
+    assert fresh.applied.ahead == 30 * SECOND
 
 
 def test_a_heartbeat_in_the_wrong_partition_says_nothing():
