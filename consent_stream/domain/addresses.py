@@ -10,6 +10,7 @@ import idna
 import phonenumbers
 
 ADDRESS_CHARS = 320  # RFC 5321: 64 octets, `@`, 255 octets
+READ_CHARS = 50 * ADDRESS_CHARS  # no padding is so long
 CACHED_CHARS = 2 * ADDRESS_CHARS  # longer texts are garbage: read, but not remembered, so that they cannot fill memory
 _PLAIN = re.compile(
     r"([a-z0-9!#$%&'*+/=?^_`{|}~.-]+)@((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)"
@@ -31,7 +32,9 @@ def canonical_email(text: str) -> str | None:
     Space around and zero-width characters go; the domain becomes lower-case A-labels by UTS-46 (non-transitional)
     without a trailing dot; the local part is NFKC-casefolded, its dots and `+tag` kept.
     """
-    return _email(text) if len(text) <= CACHED_CHARS else _email.__wrapped__(text)
+    if len(text) <= CACHED_CHARS:
+        return _email(text)
+    return _email.__wrapped__(text) if len(text) <= READ_CHARS else None
 
 
 @lru_cache(65536)
@@ -78,7 +81,9 @@ def base_form(email: str) -> str:
 
 def canonical_phone(text: str, region: str | None) -> str | None:
     """E.164 of a valid number, its extension dropped; None without `+` and without a region: nothing is guessed."""
-    return _phone(text, region) if len(text) <= CACHED_CHARS else _phone.__wrapped__(text, region)
+    if len(text) <= CACHED_CHARS:
+        return _phone(text, region)
+    return _phone.__wrapped__(text, region) if len(text) <= READ_CHARS else None
 
 
 @lru_cache(65536)

@@ -205,7 +205,8 @@ def complained(ev: Event) -> None:
 
 
 def bounced(ev: Event) -> None:
-    if ev.data.get("status") in HARD_BOUNCES:
+    status = ev.data.get("status")
+    if isinstance(status, str) and status in HARD_BOUNCES:
         hard_bounce(ev)
     else:
         ev.counts.append("soft_bounce")

@@ -180,10 +180,11 @@ def _permission(pick: Pick, data: dict[str, Any], offset: int) -> None:
     if pick([False] * 5 + [True]):
         data["notice"] = {"id": pick(["n2", "n3"]), "version": pick([1, 2, "2"])}
     if pick(_OFTEN):
-        data["evidence"] = pick(["E4", "E3", "E3", "E2", "E1", "E0"])
-    if pick([True, False]):
-        data["names"] = [pick(NODES) for _ in range(pick([1, 1, 2, 3]))]
-    if pick([False, False, False, True]):
+        data["evidence"] = pick(["E4", "E4", "E4", "E3", "E3", "E2", "E2", "E1", "E0"])
+    told = pick(["all", "all", "some", "none"])
+    if told != "none":
+        data["names"] = NODES if told == "all" else [pick(NODES) for _ in range(pick([1, 1, 2, 3]))]
+    if pick([False, False, False, False, False, True]):
         data["valid_until"] = rfc3339(offset + pick([SECOND, 3600 * SECOND, 86400 * SECOND, 0, -1]))
     for name in ("batch", "credential"):
         if pick([False, True]):
@@ -283,17 +284,26 @@ def _flaw(pick: Pick, found: dict[str, Any]) -> None:
         data[flaw] = "fax"
 
 
-def question(pick: Pick, tenants: Sequence[str] = TENANTS) -> dict[str, Any]:
-    """One entry of `expect` without the answer."""
-    at = pick([*[LATE] * 10, *OFFSETS]) + pick([-1, 0, 0, 1])
+def question(pick: Pick, tenants: Sequence[str] = TENANTS, history: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """One entry of `expect` without the answer, mostly about what an event of the history was about."""
+    data = pick(history)["event"]["data"] if history and pick(_OFTEN) else {}
     asked = {
-        "tenant": pick(tenants), "contact": pick([None, *CONTACTS]), "at": rfc3339(at),
+        "tenant": pick(tenants), "contact": pick([None, *CONTACTS]), "at": rfc3339(pick(_AT) + pick([-1, 0, 0, 1])),
         "purpose": pick(["marketing", "marketing", "marketing", *_PURPOSES[1:], "legal_required"]),
         "scope": pick([*SCOPES, "partners", "partners/acme-data"]),
     }  # fmt: skip
-    if pick([True, True, False]):
-        return {**asked, "channel": "email", "email": pick(EMAILS)}
-    return {**asked, "channel": "sms", "phone": pick(PHONES)}
+    if data.get("purpose") in _PURPOSES:
+        asked["purpose"] = data["purpose"]
+    if data.get("scope") in SCOPES[2:]:
+        asked["scope"] = data["scope"]
+    if data.get("phone") in PHONES or (not data.get("email") and pick([True, False, False])):
+        phone = data.get("phone")
+        return {**asked, "channel": "sms", "phone": phone if phone in PHONES else pick(PHONES)}
+    email = data.get("email")
+    return {**asked, "channel": "email", "email": email if email in EMAILS else pick(EMAILS)}
+
+
+_AT = [*[LATE] * 20, *OFFSETS]
 
 
 @st.composite

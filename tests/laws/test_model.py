@@ -23,6 +23,6 @@ def test_agrees_with_the_model_on_seeded_histories(sweep: Iterable[int]) -> None
         pick = Random(seed).choice
         tenants = pick([["acme"], ["globex"], ["hooli"], TENANTS])
         history = seeded(seed, pick(range(1, 12)), tenants)
-        asked = [question(pick, tenants) for _ in range(40)]
+        asked = [question(pick, tenants, history) for _ in range(40)]
         if difference(POLICY, history, asked):
             raise AssertionError(f"seed {seed}\n{smallest(POLICY, history, asked)}")

@@ -59,7 +59,7 @@ def test_both_on_seeded_histories(sweep: Iterable[int]) -> None:
         pick = Random(seed).choice
         tenants = [pick(["acme", "globex", "hooli"])]
         history = seeded(seed, 8, tenants)
-        asked = [question(pick, tenants) for _ in range(25)]
+        asked = [question(pick, tenants, history) for _ in range(25)]
         check_forbidding(history, event(pick, tenants, FORBIDDING), asked)
         check_permitting(history, event(pick, tenants, PERMITTING), asked)
 

@@ -53,7 +53,7 @@ def test_answers_do_not_depend_on_the_order(sweep: Iterable[int]) -> None:
     for seed in list(sweep)[::5]:
         pick = Random(seed).choice
         history = placed(seeded(seed, 8, ["acme"]))
-        asked = [question(pick, ["acme"]) for _ in range(20)]
+        asked = [question(pick, ["acme"], history) for _ in range(20)]
         there, back = run(POLICY, history)[0], run(POLICY, history[::-1], Random(seed))[0]
         assert [there.reasons(x) for x in asked] == [back.reasons(x) for x in asked], f"seed {seed}"
 
