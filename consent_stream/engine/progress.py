@@ -72,6 +72,9 @@ class Progress:
     def clear(self) -> None:
         self._parts = {}
 
+    def __len__(self) -> int:
+        return len(self._parts)
+
     def owns(self, tp: TP) -> bool:
         return tp in self._parts
 

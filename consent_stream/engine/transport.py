@@ -153,6 +153,8 @@ class SliceConsumer(driver.Consumer):  # type: ignore[misc]
         return True
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        if not len(self.progress):
+            return False  # stopped before the consumer started: asking for its assignment would raise
         self.progress.advance()
         offsets = self.progress.committable(self.assignment())
         if not offsets or not await self._commit(offsets):

@@ -1,7 +1,9 @@
 """How an app is put together: entry points, declarations, settings that must not drift."""
 
+import asyncio
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import SimpleNamespace
 
 import faust
 import pytest
@@ -11,6 +13,7 @@ from faust.types import TP
 from yarl import URL
 
 from consent_stream.engine import EngineError, PlainKafka, SliceApp, SliceSchema
+from consent_stream.engine import app as app_module
 from consent_stream.engine.partition import Meta
 from consent_stream.engine.starts import SourceState
 from consent_stream.engine.table import SliceStore
@@ -76,6 +79,28 @@ def test_two_agents_on_one_topic_are_refused(tmp_path: Path) -> None:
 
 def test_positions_are_empty_before_the_first_assignment(tmp_path: Path) -> None:
     assert build(tmp_path).positions() == {}
+
+
+def test_producers_are_warm_before_the_first_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trap: a new idempotent producer asks for its id, finds no broker connected yet, and tries again 500 ms later."""
+    warmed: list[list[str]] = []
+
+    async def yes(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(app_module, "wait_for_kafka", yes)
+    monkeypatch.setattr(app_module, "check_topics", yes)
+    monkeypatch.setattr(app_module, "Outbox", lambda kafka: SimpleNamespace(warm=warmed.append))
+    app = build(tmp_path, outputs=["mid"], lanes=2)
+    app.Table("state", partitions=2, changelog="c", sources=["mid"])
+    for topic in ("src", "mid"):
+
+        async def body(stream: faust.Stream) -> None: ...
+
+        app.agent(app.topic(topic, schema=SliceSchema()), name=topic)(body)
+    asyncio.run(app.on_first_start())
+    assert set(app._outboxes) == {("src", 0), ("src", 1)}, "a table's stage has producers of its own"
+    assert warmed == [["mid"], ["mid"]]
 
 
 class Part:

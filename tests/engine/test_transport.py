@@ -259,6 +259,18 @@ def test_a_cancel_is_no_crash_when_stopping(stopping: bool) -> None:
     asyncio.run(go())
 
 
+def test_stopping_before_the_consumer_started_is_quiet() -> None:
+    """Trap: `Consumer.assignment()` raises ConsumerNotStarted and hides why the worker stopped."""
+
+    async def go() -> None:
+        bench = Bench()
+        bench.consumer.progress.clear()
+        bench.consumer._thread.assignment = pytest.fail
+        assert await bench.consumer.force_commit() is False
+
+    asyncio.run(go())
+
+
 def test_an_acknowledgement_counts_once() -> None:
     async def go() -> None:
         bench = Bench()

@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,13 +80,3 @@ def test_importing_is_silent() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_the_first_records_do_not_wait_for_a_producer(pipeline: Pipeline) -> None:
-    """Trap: a new idempotent producer asks for its id, finds no broker yet, and tries again after 500 ms."""
-    worker = pipeline.start(STAGES="1").wait_ready()
-    started = time.monotonic()
-    pipeline.feed(1)
-    until(lambda: sum(pipeline.ends("mid")) == 1, what="the first record")
-    assert time.monotonic() - started < 0.9
-    assert worker.process.poll() is None
