@@ -13,6 +13,7 @@ import confluent_kafka
 
 from benchmarks.environments import QUIX, ROOT
 from consent_stream.dev.jars import KAFKA_VERSION, java
+from consent_stream.domain import registers
 
 PACKAGES = ("confluent-kafka", "faust-streaming", "aiokafka", "rocksdict", "orjson")
 
@@ -26,7 +27,7 @@ def machine_lines() -> list[str]:
         f"librdkafka {confluent_kafka.libversion()[0]}, "
         + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
         + f", {QUIX[0].replace('==', ' ')} (own environment)",
-        f"- commit: {_commit()}",
+        f"- commit: {_commit()}; the rules run {_build()}",
     ]
 
 
@@ -42,6 +43,11 @@ def _memory_gib() -> float:
 def _java_version() -> str:
     told = subprocess.run([java(), "-version"], capture_output=True, text=True, check=True)
     return (told.stderr or told.stdout).splitlines()[0].replace('"', "")
+
+
+def _build() -> str:
+    compiled = not str(registers.__file__).endswith(".py")  # setup.py, CONSENT_COMPILE
+    return "compiled" if compiled else "interpreted"
 
 
 def _commit() -> str:

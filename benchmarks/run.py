@@ -50,7 +50,7 @@ class Sizes:
 @click.option("--repeats", default=5, show_default=True, help="Laps of everything.")
 @click.option("--events", default=200_000, show_default=True, help="P1: events of a lap.")
 @click.option("--short-events", default=20_000, show_default=True, help="P1: events of a lap of stock Faust.")
-@click.option("--product-events", default=200_000, show_default=True, help="P2: events of a lap.")
+@click.option("--product-events", default=150_000, show_default=True, help="P2: events of a lap.")
 @click.option("--product-short-events", default=5_000, show_default=True, help="P2: of a lap of stock Faust.")
 @click.option("--keys", default=1_000_000, show_default=True, help="P3: keys to restore.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), default=ROOT / "benchmarks" / "RESULTS.md")
