@@ -24,10 +24,10 @@ def pipeline(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Pipeline]:
 
 def test_killed_at_every_fail_point_loses_nothing(pipeline: Pipeline) -> None:
     """Traps: a seek one too far lost a record per restart; acknowledged before proven; state before its outputs."""
-    pipeline.feed(20_000, bad=10)
+    pipeline.feed(10_000, bad=10)
     dice = random.Random(3)
     for point in sorted(FAIL_POINTS):
-        worker = pipeline.start(WORKER="w1", SLOW="0.02", CONSENT_FAIL_POINT=f"{point}:{dice.randrange(3, 25)}")
+        worker = pipeline.start(WORKER="w1", SLOW="0.02", CONSENT_FAIL_POINT=f"{point}:{dice.randrange(2, 12)}")
         assert worker.wait(40) == -signal.SIGKILL, worker.text()[-2000:]
         pipeline.check_commits()
     pipeline.start(WORKER="w1").wait_ready()
@@ -37,9 +37,9 @@ def test_killed_at_every_fail_point_loses_nothing(pipeline: Pipeline) -> None:
 
 def test_killed_without_a_fence_loses_nothing(pipeline: Pipeline) -> None:
     """The order outputs, changelog, store holds by itself: a replay never finds state whose outputs are unproven."""
-    pipeline.feed(10_000, bad=3)
-    for point in ("unit.after-outputs", "unit.before-commit", "unit.after-commit", "unit.after-store"):
-        worker = pipeline.start(WORKER="w1", FENCE="0", STAGES="12", SLOW="0.02", CONSENT_FAIL_POINT=f"{point}:15")
+    pipeline.feed(5_000, bad=3)
+    for point in ("unit.after-outputs", "unit.after-commit"):
+        worker = pipeline.start(WORKER="w1", FENCE="0", SLOW="0.02", CONSENT_FAIL_POINT=f"{point}:9")
         assert worker.wait(40) == -signal.SIGKILL, worker.text()[-2000:]
         pipeline.check_commits()
     pipeline.start(WORKER="w1", FENCE="0").wait_ready()
@@ -49,12 +49,12 @@ def test_killed_without_a_fence_loses_nothing(pipeline: Pipeline) -> None:
 
 def test_a_frozen_worker_that_wakes_up_writes_nothing_old(pipeline: Pipeline) -> None:
     """Traps: an idempotent producer alone let 839 of 79,725 keys regress; old slices dropped unacknowledged hang."""
-    pipeline.feed(20_000)
+    pipeline.feed(10_000)
     frozen = pipeline.start("w1", SLOW="0.05").wait_ready()
     other = pipeline.start("w2", SLOW="0.05").wait_ready()
     until(lambda: sum(pipeline.committed("mid")) > 500, what="work")
     frozen.signal(signal.SIGSTOP)
-    time.sleep(9)  # the session is 6 s
+    time.sleep(8)  # the session is 6 s
     frozen.signal(signal.SIGCONT)
     time.sleep(3)
     if frozen.process.poll() is not None:  # it was in the middle of a slice: the broker refused it
@@ -68,7 +68,7 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing_old(pipeline: Pipeline) ->
 
 def test_two_workers_join_leave_and_die(pipeline: Pipeline) -> None:
     """Trap: a revoked partition's acknowledged offsets were forgotten before they were committed."""
-    pipeline.feed(20_000, bad=5)
+    pipeline.feed(10_000, bad=5)
     one = pipeline.start("w1", SLOW="0.05").wait_ready()
     two = pipeline.start("w2", SLOW="0.05").wait_ready()
     assert two.terminate()[0] == 0

@@ -87,7 +87,7 @@ def test_a_raising_body_acknowledges_nothing_and_says_one_line(pipeline: Pipelin
     pipeline.check()
 
 
-@pytest.mark.parametrize(("topic", "stage"), [("state", "mid"), ("out", "mid"), ("quarantine", "src")])
+@pytest.mark.parametrize(("topic", "stage"), [("state", "mid"), ("quarantine", "src")])
 def test_a_refused_delivery_stops_before_the_acknowledgement(pipeline: Pipeline, topic: str, stage: str) -> None:
     """Trap: Faust's ProducerBuffer swallows errors, and its flush proves nothing."""
     pipeline.make()
