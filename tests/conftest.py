@@ -86,13 +86,14 @@ def _make_topics(bootstrap: str, topics: Mapping[str, Mapping[str, str]], partit
     new = [NewTopic(name, partitions, 1, config=dict(config)) for name, config in topics.items()]
     for future in admin.create_topics(new, operation_timeout=10).values():
         future.result()
-    _await_leaders(admin, [TopicPartition(name, each) for name in topics for each in range(partitions)])
+    _await_leaders(bootstrap, [TopicPartition(name, each) for name in topics for each in range(partitions)])
 
 
-def _await_leaders(admin: AdminClient, partitions: list[TopicPartition]) -> None:
+def _await_leaders(bootstrap: str, partitions: list[TopicPartition]) -> None:
     """The controller's yes to a new topic comes before the broker leads its partitions."""
     deadline = time.monotonic() + 10
     while True:
+        admin = AdminClient({"bootstrap.servers": bootstrap})  # anew: it remembers "no leader" for many seconds
         offsets = admin.list_offsets({each: OffsetSpec.latest() for each in partitions}, request_timeout=10)
         try:
             for future in offsets.values():
