@@ -1,6 +1,7 @@
 """Records of `consent.events`: what is read, what goes to quarantine and why, and the headers it gets there."""
 
 import json
+from math import isfinite
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_numbers_that_do_not_fit_cost_no_withdrawal(number):
     (event,) = read_events(JSON[:-1] + b', "n": ' + number.encode() + b"}")
     n = event.pop("n")
     assert event == EVENT
-    assert n is None or float(n) == float(number)
+    assert n is None or (isfinite(n) and float(n) == float(number)), "no infinity for rules to compute with"
 
 
 def test_half_a_character_costs_no_withdrawal():
