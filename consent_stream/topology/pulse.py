@@ -52,6 +52,7 @@ class Pulse:
         self._waiting: dict[int, Waiting] = {}
         self._said: dict[object, tuple[object, float]] = {}
         self._connected = False
+        self._doubtful = False  # the last beat failed: leaders may have changed
 
     async def run(self) -> None:
         """Beat until the app stops."""
@@ -62,7 +63,8 @@ class Pulse:
             if events or ledger:
                 try:
                     await loop.run_in_executor(self._app.threads, self._beat, events, ledger)
-                except (KafkaException, BufferError) as exc:
+                except (KafkaException, BufferError, TimeoutError) as exc:
+                    self._doubtful = True
                     metrics.UNPROVEN.inc()
                     log.warning("no heartbeat: %s", exc)
             await asyncio.sleep(max(0.01, BEAT_S - (loop.time() - began)))
@@ -78,6 +80,8 @@ class Pulse:
 
     def _beat(self, events: Positions, ledger: Positions) -> None:
         self._connect()
+        if self._doubtful:
+            self._look_again()
         ends: tuple[int, ...] | None = None
         vector = event_vector(events)
         if vector and self._due("intake", vector):
@@ -160,6 +164,15 @@ class Pulse:
         self._reports = Consumer(self._settings.consumer(**unused))
         self._read_back()
         self._connected = True
+
+    def _look_again(self) -> None:
+        """Ask who leads the ledger.
+
+        `list_offsets` goes by the leader epochs it knows and does not ask anew when a broker that restarted refuses
+        them (FENCED_LEADER_EPOCH): left alone, all lists would be stale until its metadata expire, in five minutes.
+        """
+        self._admin.list_topics(self._names[LEDGER], timeout=TIMEOUT_S)
+        self._doubtful = False
 
     def _read_back(self) -> None:
         """Start reading reports a minute ago: a partition that came to us needs those that still wait."""

@@ -65,6 +65,10 @@ class Worker:
         return self
 
     @property
+    def data_dir(self) -> Path:
+        return Path(self._environment["CONSENT_DATA_DIR"])
+
+    @property
     def readies(self) -> int:
         """How often it has said `ready`, in all its lives."""
         return self._out.read_text().split().count("ready") if self._out.exists() else 0
@@ -122,6 +126,7 @@ class Deployment:
             bootstrap=bootstrap, policy=folder / "policy.toml", keys=folder / "keys.toml", topic_prefix=prefix
         )
         self._workers: list[Worker] = []
+        self.fed: list[tuple[int, int]] = []  # places of the events that a feeder has seen proven
 
     def make_topics(self, replacing: Mapping[Topic, int] = {}) -> None:
         """Every topic as declared; `replacing` gives other partition counts."""
@@ -160,11 +165,11 @@ class Deployment:
                 raise KafkaException(error)
             places.append((message.partition(), message.offset()))
 
-        producer = Producer(self.settings.producer())
+        producer = Producer(self.settings.producer(**{"log_level": 2}))
         for value in values:
             producer.produce(EVENTS.full(self.prefix), value, partition=partition, on_delivery=proven)
             producer.poll(0)
-        assert producer.flush(30) == 0
+        assert producer.flush(60) == 0
         return places
 
     @contextmanager
@@ -179,7 +184,7 @@ class Deployment:
                 at = 0
                 while at < len(waiting):
                     size = int(random.expovariate(1 / (pace / 2))) + 1
-                    self.produce(waiting[at : at + size])
+                    self.fed += self.produce(waiting[at : at + size])
                     at += size
                     hurry.wait(0 if hurry.is_set() else size / pace)
             except Exception as error:
@@ -242,11 +247,10 @@ class Deployment:
             for message in consumer.consume(10_000, 0.05):
                 if message.error() is None and message.key() == HEARTBEAT_KEY:
                     latest[message.partition()] = decode_heartbeat(message.value())
-            return latest.keys() == owners and all(
-                p in beat.settled and beat.settled[p].offset >= end
-                for beat in latest.values()
-                for p, end in wanted.items()
-            )
+            return latest.keys() == owners and all(map(covers, latest.values()))
+
+        def covers(beat: Heartbeat) -> bool:
+            return all(p in beat.settled and beat.settled[p].offset >= end for p, end in wanted.items())
 
         try:
             await_that("every list is settled", settled, seconds)

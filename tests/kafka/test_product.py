@@ -1,4 +1,4 @@
-"""The product as its users run it: `publish` and `worker` as processes on a real Kafka, and what stands in the topics."""
+"""The product as its users run it: `publish` and `worker` as processes on a real Kafka, and what is in the topics."""
 
 from __future__ import annotations
 
