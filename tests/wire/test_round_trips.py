@@ -112,3 +112,13 @@ def test_numbers(n):
     assert raw == varint(n)
     assert read_long(raw, 0) == read_time(raw, 0) == (n, len(raw))
     assert read_time(b"\x80" + raw + b"\x80" * 9, 1) == (n, 1 + len(raw))
+
+
+def test_numbers_beside_every_power_of_two():
+    """Where the quick ways of writing begin and end: one spelling for each number, or equal state had unequal bytes."""
+    for power in range(64):
+        for beside in (-2, -1, 0, 1, 2):
+            for n in ((1 << power) + beside, -(1 << power) + beside):
+                if -(1 << 63) <= n < 1 << 63:
+                    assert long(n) == varint(n)
+                    assert read_time(long(n) + b"\x80" * 9, 0) == (n, len(varint(n)))
