@@ -3,13 +3,12 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from random import Random
 
 from consent_stream.simulate import run_file
 
 from .compare import instant, modelled
 from .harness import key_of
-from .histories import POLICY, question, seeded
+from .histories import POLICY, picker, question, seeded
 from .model import Model
 
 
@@ -18,7 +17,7 @@ def test_bytes_do_not_depend_on_the_order_and_answers_are_those_of_the_model(
 ) -> None:
     scenarios = []
     for seed in list(sweep)[::10]:
-        pick = Random(seed).choice
+        pick = picker(seed)
         history = seeded(seed, 4, ["acme"])
         for number, arrival in enumerate(history):
             arrival["event"]["id"] = f"e{number}"  # codes are told by id
