@@ -4,8 +4,8 @@ Run as `python pipeline.py`; everything comes from the environment, so that a te
 
 BOOTSTRAP, PREFIX, DATADIR; STAGES "12" (both), "1", "2" or "d" (merge straight on the source); FENCE "1", "0" or "";
 WORKER a static member id; SLICE records a slice; SESSION, COMMIT seconds; SLOW seconds a body dawdles; BREAK "merge:30"
-raises in the body of the 30th slice; READY_FILE gets a line each time the worker is ready; POSITIONS is a file that always
-holds the last `app.positions()`; OPENING is how many seconds the restore of a partition dawdles.
+raises in the body of the 30th slice; READY_FILE gets a line each time the worker is ready; POSITIONS is a file that
+always holds the last `app.positions()`; OPENING is how many seconds the restore of a partition dawdles.
 """
 
 import asyncio
