@@ -54,3 +54,9 @@ def test_what_a_gate_shows_of_itself_holds_no_secret():
     with Gate(bootstrap=NOBODY, topic_prefix="t-") as gate:
         assert repr(gate) == "<Gate on t-suppression.email: connecting>"
         assert not gate.status().ready
+
+
+@pytest.mark.parametrize("receipt", ["", "1", "a:b", (1,), (1, 2, 3), None])
+def test_a_receipt_that_is_none_is_a_mistake_of_the_caller(receipt):
+    with Gate(bootstrap=NOBODY) as gate, pytest.raises(ValueError, match="receipt"):
+        gate.wait_for(receipt, 0)
