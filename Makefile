@@ -21,7 +21,8 @@ install: $(STAMP)
 # pyproject.toml decides what is installed, so a second run has nothing to do until it changes.
 $(STAMP): pyproject.toml .ci/venv
 	@bash .ci/venv .venv $(PYTHON)
-	$(BIN)/python -m pip install --quiet -e '.[worker,dev]'
+	@echo 'installing into .venv (a minute or two) …'
+	@$(BIN)/python -m pip install --quiet -e '.[worker,dev]'
 	@touch $@
 
 test: install
