@@ -14,7 +14,7 @@ from consent_stream.gate.source import Inspector, Lost, Source, Unfit, log, open
 from consent_stream.settings import Settings
 
 BATCH = 10_000  # records taken in at once: one transaction of the replica
-IDLE_SECONDS = 0.2  # how long `close` may wait for a quiet topic
+IDLE_SECONDS = 0.1  # how long `close` may wait for a quiet topic
 RETRY_SECONDS = 0.25  # a topic is often made moments after a mailer starts
 GREETING_SECONDS = 0.5
 RECHECK = 30_000_000  # microseconds between two looks at the topic's settings and id
@@ -83,6 +83,8 @@ class Follower:
 
     def _greet(self, consumer: Consumer) -> bool:
         """Wait for a broker to answer, with one client that keeps at it; False when closed meanwhile."""
+        if self._reading.trouble is None:
+            self._reading.interrupt(f"waiting for Kafka at {self._settings.bootstrap}")
         while not self._closing.is_set():
             try:
                 consumer.list_topics(self._source.suppression, timeout=GREETING_SECONDS)

@@ -23,9 +23,9 @@ def keys(tmp_path):
     return file
 
 
-@pytest.fixture
-def worker(embedded, prefix):
-    found = Worker(embedded, prefix)
+@pytest.fixture(scope="module")
+def worker(embedded):
+    found = Worker(embedded, "check-")
     found.start()
     found.write((ANAS, entry(grant(), restriction("topic_opt_out", "offers", ident="r9"), version=7)))
     with found.beating(offset=100):
@@ -104,7 +104,7 @@ def test_a_question_that_cannot_be_read_is_a_no(check, arguments, reason):
 def apart(embedded, prefix, keys):
     """A deployment that nobody beats for."""
     place = ["--bootstrap", embedded, "--topic-prefix", f"{prefix}x", "--keys", str(keys)]
-    return Worker(embedded, f"{prefix}x"), ["check", "--tenant", "acme", "--email", ANA, *place, "--timeout", "2"]
+    return Worker(embedded, f"{prefix}x"), ["check", "--tenant", "acme", "--email", ANA, *place, "--timeout", "1"]
 
 
 def test_a_list_without_heartbeats_is_a_no_in_time(apart):
@@ -152,7 +152,7 @@ def test_without_a_key_file_nothing_can_be_looked_up(embedded):
 def test_no_kafka_is_exit_2_with_one_line(keys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nowhere = f"127.0.0.1:{taken.getsockname()[1]}"
-    place = ["--bootstrap", nowhere, "--keys", str(keys), "--timeout", "1"]
+    place = ["--bootstrap", nowhere, "--keys", str(keys), "--timeout", "0.5"]
     told = CliRunner().invoke(main, ["check", "--tenant", "acme", "--email", ANA, *place])
     assert told.exit_code == 2
     assert nowhere in told.stderr
@@ -179,7 +179,7 @@ def test_publish_says_so_when_a_list_does_not_enforce_it_in_time(embedded, prefi
     file = tmp_path / "events"
     file.write_bytes(b"one\n")
     told = CliRunner().invoke(
-        main, ["publish", str(file), "--bootstrap", embedded, "--topic-prefix", prefix, "--wait", "0.5"]
+        main, ["publish", str(file), "--bootstrap", embedded, "--topic-prefix", prefix, "--wait", "0.3"]
     )
     assert told.exit_code == 1
     assert "not enforced" in told.stderr
