@@ -88,32 +88,33 @@ def enough(grant: Grant, rules: Tenant, migrated: bool) -> bool:
     return grant.level == 1 and migrated
 
 
-def living(at: int, views: Sequence[View], channel: str, above: frozenset[Node]) -> Iterator[Grant]:
+def living(at: int, views: Sequence[View], channel: str, above: frozenset[Node]) -> list[Grant]:
     """Grants on one of the nodes `above` that are not void in the joined registers (RULES §5)."""
     own = [view.registers for view in views if not view.base]
     covering = [(reg, terms[0], group) for reg in own for terms, group in reg.groups.items() if terms[0] in above]
     if not covering or any(reg.all_void for reg in own):
-        return
+        return []
     voids: dict[str, int] = {}
+    bound = NEVER
     for reg in own:
         for void in reg.voids.values():
             voids[void.selector] = min(void.since, voids.get(void.selector, void.since))
-    bound = max((_void_through_age(reg, at) for reg in own if reg.births), default=NEVER)
-    bound = max(bound, 1 + _greatest_hi("erased", (view.registers for view in views)))
-    texted = max(bound, 1 + _greatest_hi("reassigned", own))
+        if reg.births:
+            bound = max(bound, _void_through_age(reg, at))
+    texted = bound
+    for view in views:
+        for r in view.registers.restrictions.values():
+            if r.kind == "erased":
+                bound = max(bound, r.hi + 1)
+            elif r.kind == "reassigned" and not view.base:
+                texted = max(texted, r.hi + 1)
+    texted = max(texted, bound)
+    found = []
     for reg, where, group in covering:
         on_phone = channel == "sms" and not reg.channels & CONTACT
         limit = texted if on_phone or where.channel == "sms" else bound
-        for grant in group:
-            if grant.lo >= limit and not (voids and _selected(grant, voids)):
-                yield grant
-
-
-def _greatest_hi(kind: str, registers: Iterable[Registers]) -> int:
-    return max(
-        (r.hi for reg in registers if reg.restrictions for r in reg.restrictions.values() if r.kind == kind),
-        default=NEVER,
-    )
+        found += [grant for grant in group if grant.lo >= limit and not (voids and _selected(grant, voids))]
+    return found
 
 
 def _selected(grant: Grant, voids: dict[str, int]) -> bool:

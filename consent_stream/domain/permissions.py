@@ -36,7 +36,7 @@ from consent_stream.domain.policy import LEVELS, version_text
 from consent_stream.domain.subjects import Event, short_text
 from consent_stream.domain.times import FAR, add_months, day_of, parse_day, parse_instant
 
-NAMES_PER_GRANT = 256
+NAMES_PER_GRANT = 32  # nobody was told of more; each grant of an event repeats them, and a record has a limit
 KEYS_PER_GRANT = 64
 CONTACT_LEVEL = 2  # nobody proved control of an address there
 

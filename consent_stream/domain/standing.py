@@ -130,7 +130,7 @@ class _Clearing:
 
     def clears(self, r: Restriction, x: Node) -> bool:
         needed = level_to_clear(r.kind)
-        if needed is None or not self._named(r, needed) or not self.rules.needs_grant(x.purpose):
+        if needed is None or not self._named(r.node, needed, r.hi) or not self.rules.needs_grant(x.purpose):
             return False
         covering = self.alive(path(x))
         last = max((grant.valid_until for grant in covering), default=0)
@@ -143,12 +143,14 @@ class _Clearing:
             for grant in covering
         )
 
-    def _named(self, r: Restriction, needed: int) -> bool:
+    def _named(self, n: Node, needed: int, hi: int) -> bool:
         """Whether any grant here could clear it: most cannot, and their fellows need not be looked at."""
-        return any(
-            level >= needed and (where == r.node or r.node in told) and any(grant.lo > r.hi for grant in group)
-            for (where, level, told), group in self.reg.groups.items()
-        )
+        for (where, level, told), group in self.reg.groups.items():
+            if level >= needed and (where == n or n in told):
+                for grant in group:
+                    if grant[0] > hi:
+                        return True
+        return False
 
     def label(self, newest: Restriction | None) -> str:
         above = _ABOVE[self.channel]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,12 @@ from consent_stream.domain.policy import Policy
 from consent_stream.engine import Slice, SliceApp, SliceSchema, TableUnit, Unit
 from consent_stream.settings import Settings
 from consent_stream.topology import metrics
+from consent_stream.topology.echo import Echo
 from consent_stream.topology.fold import Folder
 from consent_stream.topology.intake import take_in
 from consent_stream.topology.pulse import Pulse
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.keys import Keyring
-from consent_stream.wire.ledger import decode_fact, encode_fact
 from consent_stream.wire.records import error_headers
 from consent_stream.wire.topics import CHANGES, EVENTS, LEDGER, QUARANTINE, STATE, SUPPRESSION
 
@@ -53,16 +54,19 @@ def build_app(
         fence=None if "state" in agents else False,
         outputs=outputs,
     )
+    echo = Echo(heard=set(agents) == set(AGENTS))
     if "intake" in agents:
-        add_intake(app, settings, policy, keyring, events)
+        add_intake(app, settings, policy, keyring, events, echo)
     if "state" in agents:
-        add_state(app, settings, policy, ledger)
+        add_state(app, settings, policy, ledger, echo)
     pulse = Pulse(app, settings, agents, events=events, ledger=ledger)
     app.task(pulse.run)
     return app
 
 
-def add_intake(app: SliceApp, settings: Settings, policy: Policy, keyring: Keyring, partitions: int) -> None:
+def add_intake(
+    app: SliceApp, settings: Settings, policy: Policy, keyring: Keyring, partitions: int, echo: Echo
+) -> None:
     """The agent that qualifies events. A function of (record, policy): it keeps nothing."""
     source = app.topic(EVENTS.full(settings.topic_prefix), schema=SliceSchema(), partitions=partitions)
     ledger, quarantine = LEDGER.full(settings.topic_prefix), QUARANTINE.full(settings.topic_prefix)
@@ -71,16 +75,18 @@ def add_intake(app: SliceApp, settings: Settings, policy: Policy, keyring: Keyri
     async def intake(slices: Any) -> None:
         async for piece in slices:
             async with app.unit(piece) as unit:
-                _take_slice(piece, unit, policy, keyring, ledger, quarantine)
+                _take_slice(piece, unit, policy, keyring, echo, ledger, quarantine)
 
 
-def _take_slice(piece: Slice, unit: Unit, policy: Policy, keyring: Keyring, ledger: str, quarantine: str) -> None:
+def _take_slice(
+    piece: Slice, unit: Unit, policy: Policy, keyring: Keyring, echo: Echo, ledger: str, quarantine: str
+) -> None:
     counts: list[str] = []
-    emit, key_of, partition = unit.emit, keyring.subject, piece.partition
+    emit, encode, key_of, partition = unit.emit, echo.encode, keyring.subject, piece.partition
     for record in piece.records:
         taken = take_in(record.value, record.timestamp * 1000, (partition, record.offset), policy, key_of)
         for fact in taken.facts:
-            emit(ledger, fact.key, encode_fact(fact))
+            emit(ledger, fact.key, encode(fact))
         if taken.counts:
             counts += taken.counts
         if taken.refusal:
@@ -92,11 +98,11 @@ def _take_slice(piece: Slice, unit: Unit, policy: Policy, keyring: Keyring, ledg
             if code == "too_large":  # a withdrawal may be in it
                 log.warning("quarantined %s at %s/%d offset %d: a withdrawal may be in it", code, *place)
     metrics.EVENTS.inc(len(piece.records))
-    for reason in counts:
-        metrics.IGNORED.labels(reason).inc()
+    for reason, times in Counter(counts).items():
+        metrics.IGNORED.labels(reason).inc(times)
 
 
-def add_state(app: SliceApp, settings: Settings, policy: Policy, partitions: int) -> None:
+def add_state(app: SliceApp, settings: Settings, policy: Policy, partitions: int, echo: Echo) -> None:
     """The agent that folds facts into the table and publishes what changed."""
     prefix = settings.topic_prefix
     ledger = LEDGER.full(prefix)
@@ -109,16 +115,23 @@ def add_state(app: SliceApp, settings: Settings, policy: Policy, partitions: int
     async def state(slices: Any) -> None:
         async for piece in slices:
             async with table.unit(piece) as unit:
-                _fold_slice(piece, unit, folder, lists, ledger, changes, quarantine)
+                _fold_slice(piece, unit, folder, echo, lists, ledger, changes, quarantine)
 
 
 def _fold_slice(
-    piece: Slice, unit: TableUnit, folder: Folder, lists: dict[str, str], ledger: str, changes: str, quarantine: str
+    piece: Slice,
+    unit: TableUnit,
+    folder: Folder,
+    echo: Echo,
+    lists: dict[str, str],
+    ledger: str,
+    changes: str,
+    quarantine: str,
 ) -> None:
     facts = []
     for record in piece.records:
         try:
-            facts.append((record.offset, decode_fact(record.key, record.value or b"")))
+            facts.append((record.offset, echo.decode(record.key, record.value or b"")))
         except WireError as exc:
             place = (piece.topic, piece.partition, record.offset)
             headers = error_headers(exc.code, "state", place, str(exc), (), record.headers)

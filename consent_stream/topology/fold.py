@@ -28,7 +28,7 @@ from consent_stream.wire.ledger import encode_fact
 from consent_stream.wire.state import decode_registers, encode_registers
 from consent_stream.wire.suppression import encode_entry
 
-REMEMBERED = 20_000  # keys whose registers are kept decoded, a few KiB each
+REMEMBERED = 10_000  # keys at least, and twice as many at most, whose registers are kept decoded, a few KiB each
 
 
 class Effects(NamedTuple):
@@ -58,7 +58,8 @@ class Folder:
     def __init__(self, policy: Policy, generation: int = 0) -> None:
         self._policy = policy
         self._generation = generation
-        self._known: dict[bytes, tuple[bytes, Registers]] = {}
+        self._recent: dict[bytes, tuple[bytes, Registers]] = {}
+        self._older: dict[bytes, tuple[bytes, Registers]] = {}
 
     def fold(self, facts: Sequence[tuple[int, Fact]], rows: Iterable[tuple[bytes, bytes | None]]) -> Effects:
         """Fold facts, given with their ledger offsets, into the rows of the keys they name."""
@@ -105,13 +106,13 @@ class Folder:
     def _registers(self, key: bytes, row: bytes | None) -> Registers:
         if row is None:
             return Registers()
-        known = self._known.get(key)
+        known = self._recent.get(key) or self._older.get(key)
         return known[1] if known is not None and known[0] == row else decode_registers(row)
 
     def _remember(self, key: bytes, row: bytes, reg: Registers) -> None:
-        if len(self._known) >= REMEMBERED:
-            del self._known[next(iter(self._known))]
-        self._known[key] = (row, reg)
+        if len(self._recent) >= REMEMBERED:
+            self._older, self._recent = self._recent, {}
+        self._recent[key] = (row, reg)
 
 
 def _stands_on(channel: str, reg: Registers) -> bool:

@@ -34,6 +34,10 @@ def long(n: int) -> bytes:
     z = (n << 1) ^ (n >> 63)
     if 1 << 49 <= z < 1 << 56:  # every instant from 1978 to 2541: eight bytes
         return _PAIRS[z & 0x3FFF] + _PAIRS[(z >> 14) & 0x3FFF] + _PAIRS[(z >> 28) & 0x3FFF] + _ENDS[z >> 42]
+    if 0x7F < z < 1 << 14:  # below, a negative number is one byte: a second one would be another spelling of it
+        return _ENDS[z]
+    if 1 << 14 <= z < 1 << 28:
+        return _PAIRS[z & 0x3FFF] + (_ENDS[z >> 14] if z >> 21 else bytes((z >> 14,)))
     if not -1 << 63 <= n < 1 << 63:
         raise OverflowError("a number of more than 64 bits")
     out = bytearray()

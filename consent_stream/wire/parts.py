@@ -56,9 +56,17 @@ def _read_node(b: bytes, p: int) -> tuple[Node, int]:
     return n, p
 
 
-def restriction(r: Restriction) -> bytes:
+def _encode_restriction(r: Restriction) -> bytes:
     kind, n, open_, hi, ident, source, type_ = r
     return _SLOTS[kind, n, open_] + long(hi) + text(ident) + ORIGINS[source, type_]
+
+
+# A part is written at least three times (ledger, row, list), and with its key as often as that changes.
+_RESTRICTIONS: Remembered[Restriction] = Remembered(_encode_restriction)
+
+
+def restriction(r: Restriction) -> bytes:
+    return _RESTRICTIONS[r]
 
 
 def read_restriction(b: bytes, p: int) -> tuple[Restriction, int]:
@@ -119,8 +127,15 @@ def _encode_terms(terms: _Terms) -> bytes:
 _TERMS: Remembered[_Terms] = Remembered(_encode_terms)
 
 
-def grant(g: Grant) -> bytes:
+def _encode_grant(g: Grant) -> bytes:
     return long(g[0]) + text(g[1]) + SHARED[g[2]] + long(g[3]) + _TERMS[g[4:]]
+
+
+_GRANTS: Remembered[Grant] = Remembered(_encode_grant)
+
+
+def grant(g: Grant) -> bytes:
+    return _GRANTS[g]
 
 
 def read_grant(b: bytes, p: int) -> tuple[Grant, int]:

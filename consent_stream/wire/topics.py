@@ -54,6 +54,10 @@ class Topic:
         }
 
 
+# All that is kept of one person is bounded (registers), and so is what one event can say; at their longest, ids, scopes
+# and names come to some 20 MiB. A record that a broker refuses would stop its partition, and everyone in it, for good.
+LARGEST_KEPT = 32 * MIB
+
 # Heartbeats come every second under one key: short segments let compaction take the old ones away, or a gate that
 # starts would read a week of them. Compaction within six hours also bounds how long an overwritten value can be read.
 _COMPACTED_LIVELY = {
@@ -61,6 +65,7 @@ _COMPACTED_LIVELY = {
     "segment.bytes": str(64 * MIB),
     "min.cleanable.dirty.ratio": "0.1",
     "max.compaction.lag.ms": str(6 * HOUR),
+    "max.message.bytes": str(LARGEST_KEPT),
 }
 # A reader that was away for less than this still sees every tombstone.
 _SUPPRESSION = {**_COMPACTED_LIVELY, "delete.retention.ms": str(30 * DAY)}

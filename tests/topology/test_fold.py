@@ -12,19 +12,21 @@ import orjson
 import pytest
 
 from consent_stream.domain.facts import Fact
+from consent_stream.domain.permissions import NAMES_PER_GRANT
 from consent_stream.domain.policy import read_policy
 from consent_stream.domain.registers import Registers
 from consent_stream.domain.times import parse_instant
 from consent_stream.topology import fold
 from consent_stream.topology.fold import Effects, Folder
 from consent_stream.topology.intake import take_in
-from consent_stream.wire.ledger import decode_fact
+from consent_stream.wire.ledger import decode_fact, encode_fact
 from consent_stream.wire.schemas import schema
 from consent_stream.wire.state import decode_registers, encode_registers
 from consent_stream.wire.suppression import decode_entry
+from consent_stream.wire.topics import LARGEST_KEPT
 from tests.laws.histories import POLICY as LAW_POLICY
 from tests.laws.histories import seeded
-from tests.topology.made_up import ANA, KEYS, NOON, POLICY, event, facts_of, granted
+from tests.topology.made_up import ANA, KEYS, NOON, NOTICE, POLICY, event, facts_of, granted
 
 LAWS = read_policy(LAW_POLICY)
 Ledger = Sequence[tuple[int, Fact]]
@@ -253,7 +255,7 @@ def test_memory_is_bounded(monkeypatch):
     found = Fold()
     for offset, fact in enumerate(facts_of(*events)):
         found.slice([(offset, fact)])
-        assert len(found.folder._known) <= 10
+        assert len(found.folder._recent) <= 10 and len(found.folder._older) <= 10
     assert len(found.rows) == 25
 
 
@@ -280,3 +282,32 @@ def test_a_key_that_turns_out_to_stand_for_more_has_its_records_written_anew():
     assert {channel: decode_entry(value).version for (channel, _), value in found.lists().items()} == {
         "email": 2, "sms": 2,
     }  # fmt: skip
+
+
+LONG_NAMES = [f"marketing:email:{n:02d}" + "/x" * 126 for n in range(NAMES_PER_GRANT)]
+
+
+def longest(kind: str, ident: str, **more) -> dict:
+    """An event whose every text is as long as any is kept."""
+    texts = {"batch": "b" * 256, "credential": "c" * 256, "notice": NOTICE, "evidence": "E3", "contact": "c-1"}
+    return event(kind, ident.ljust(256, "i"), **{**ANA, **texts, **more})
+
+
+def test_the_largest_fact_of_an_event_fits_into_the_ledger():
+    wanted = {f"{n:03d}": True for n in range(1000)}  # as many as are not widened
+    (fact,) = facts_of(longest("preference.set", "p", topics=wanted, names=LONG_NAMES, contact=None))
+    assert len(fact.parts) == 1000
+    assert 8_000_000 < len(encode_fact(fact)) < LARGEST_KEPT
+
+
+def test_the_largest_person_fits_into_a_record():
+    """Grants and choices of more topics than are kept, with the longest texts there are."""
+    found = Fold()
+    for n in range(0, 600, 100):
+        topics = [f"{scope:03d}" + "/y" * 126 for scope in range(n, n + 100)]
+        chosen = longest("preference.set", f"p{n}", topics=dict.fromkeys(topics, True), names=LONG_NAMES)
+        refused = longest("preference.set", f"r{n}", topics=dict.fromkeys(topics, False))
+        for fact in facts_of(chosen, refused):
+            found.slice([(10 * n + found.slices, fact)])
+    values = [*found.rows.values(), *(value for _, _, value in found.entries)]
+    assert 3_000_000 < max(map(len, values)) < LARGEST_KEPT
