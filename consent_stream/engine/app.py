@@ -52,7 +52,7 @@ _SETTINGS = {
 class SliceApp(faust.App):  # type: ignore[misc]
     """`SliceApp(group_id, kafka=…, datadir=…)`: agents get slices, `app.unit` and `table.unit` prove their effects.
 
-    id: consumer group, prefix of transactional ids. Processes of one group must agree on it and share one `fence`.
+    id: consumer group. Its processes may run different agents, but must share one `fence`.
     kafka: settings of all clients. datadir: state of this process, locked against a second one.
     fence: one transactional producer per table partition, so that a worker frozen past its session cannot write old
       state over new. None: on wherever the broker can (the embedded one cannot). Readers must be read_committed.

@@ -97,9 +97,7 @@ def _open(table: SliceTable, number: int) -> Partition:
     app = table.app
     part = table.parts.get(number) or Partition(table.directory / str(number), number, app.memory)
     if part.outbox is None:
-        part.outbox = (
-            FencedOutbox(app.kafka, f"{app.conf.id}-{table.name}-{number}") if app.fence else Outbox(app.kafka)
-        )
+        part.outbox = FencedOutbox(app.kafka, table.transactional_id(number)) if app.fence else Outbox(app.kafka)
         part.outbox.warm([*app.outputs, table.changelog])
     return part
 

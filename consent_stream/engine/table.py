@@ -101,6 +101,10 @@ class SliceTable(faust.Table):  # type: ignore[misc]
     def directory(self) -> Path:
         return Path(str(self.app.conf.tabledir)) / str(self.name)
 
+    def transactional_id(self, number: int) -> str:
+        """Named after what is protected, not after the group: two groups with one changelog fence each other too."""
+        return f"{self.changelog}-{number}"
+
     def unit(self, piece: Slice) -> TableUnit:
         """The unit of work of one slice; its rows are those of the slice's partition."""
         return TableUnit(self.app, piece, self)

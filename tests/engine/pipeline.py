@@ -2,10 +2,10 @@
 
 Run as `python pipeline.py`; everything comes from the environment, so that a test can start, kill and restart it.
 
-BOOTSTRAP, PREFIX, DATADIR; STAGES "12" (both), "1", "2" or "d" (merge straight on the source); FENCE "1", "0" or "";
-WORKER a static member id; SLICE records a slice; SESSION, COMMIT seconds; SLOW seconds a body dawdles; BREAK "merge:30"
-raises in the body of the 30th slice; READY_FILE gets a line each time the worker is ready; POSITIONS is a file that
-always holds the last `app.positions()`; OPENING is how many seconds the restore of a partition dawdles.
+BOOTSTRAP, PREFIX, DATADIR, GROUP; STAGES "12" (both), "1", "2" or "d" (merge straight on the source); FENCE "1", "0"
+or ""; WORKER a static member id; SLICE records a slice; SESSION, COMMIT seconds; SLOW seconds a body dawdles; BREAK
+"merge:30" raises in the body of the 30th slice; READY_FILE gets a line each time the worker is ready; POSITIONS is a
+file that always holds the last `app.positions()`; OPENING is how many seconds the restore of a partition dawdles.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ PARTITIONS = int(E.get("PARTITIONS", "4"))
 SESSION = float(E.get("SESSION", "6"))
 
 app = SliceApp(
-    f"{PREFIX}-app",
+    E.get("GROUP", f"{PREFIX}-app"),
     kafka=PlainKafka(E["BOOTSTRAP"]),
     datadir=Path(E["DATADIR"]),
     fence={"1": True, "0": False, "": None}[E.get("FENCE", "1")],

@@ -139,6 +139,17 @@ def test_aborted_facts_never_happened_and_markers_count_as_read(pipeline: Pipeli
     assert worker.terminate()[0] == 0
 
 
+def test_two_groups_cannot_write_one_changelog(pipeline: Pipeline) -> None:
+    """A fence is named after the changelog: a worker in another group by mistake ends the first, not the state."""
+    pipeline.feed(500)
+    first = pipeline.start().wait_ready()
+    pipeline.wait_drained()
+    pipeline.start("w2", GROUP=f"{pipeline.prefix}-other").wait_ready()
+    pipeline.feed(500, seed=2)
+    assert first.wait() == 70
+    assert "fenced" in first.text()
+
+
 def test_a_later_owner_fences_the_earlier(pipeline: Pipeline) -> None:
     """KIP-98, as used: the older producer's transaction is refused, and its records are never read."""
 
