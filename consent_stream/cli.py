@@ -50,6 +50,8 @@ class LazyGroup(click.Group):
             sys.exit(_said(text, 2))
         except click.ClickException as error:
             sys.exit(_said(error.format_message(), error.exit_code))
+        except ModuleNotFoundError as error:  # when a command is loaded, or when it runs and imports more
+            sys.exit(_said(_what_is_missing(error), 2))
         except click.Abort:  # Ctrl-C
             sys.exit(130)
         except BrokenPipeError:  # whoever read our output has seen enough, as in `| head`
@@ -64,11 +66,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _ = COMMANDS[cmd_name]
-        try:
-            loaded = import_module(f"consent_stream.commands.{module}")
-        except ModuleNotFoundError as error:
-            raise click.UsageError(_what_is_missing(cmd_name, error)) from error
-        command = loaded.command
+        command = import_module(f"consent_stream.commands.{module}").command
         assert isinstance(command, click.Command)
         return command
 
@@ -78,10 +76,10 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-def _what_is_missing(command: str, error: ModuleNotFoundError) -> str:
+def _what_is_missing(error: ModuleNotFoundError) -> str:
     name = (error.name or "").partition(".")[0]
     if name in WORKER_EXTRA:
-        return f"`{command}` needs the worker extra ({name} is not installed): pip install 'consent-stream[worker]'"
+        return f"this needs the worker extra ({name} is not installed): pip install 'consent-stream[worker]'"
     raise error
 
 

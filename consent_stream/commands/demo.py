@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from importlib.util import find_spec
 
 import click
 from confluent_kafka import KafkaException
@@ -23,6 +24,8 @@ def command(as_json: bool) -> None:
     consent-stream demo
     consent-stream demo --json | grep enforced_ms
     """
+    if find_spec("faust") is None:  # the worker is a process of its own, which would say it less plainly
+        raise ModuleNotFoundError("faust", name="faust")
     from consent_stream.dev.demo.mailers import NotAsTold
     from consent_stream.dev.demo.run import run_demo
     from consent_stream.dev.demo.screen import choose_screen

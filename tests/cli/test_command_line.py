@@ -69,6 +69,19 @@ def test_a_missing_extra_is_named_with_what_installs_it(monkeypatch):
     assert "pip install 'consent-stream[worker]'" in refused.stderr
 
 
+@pytest.mark.parametrize("command", ["worker", "demo"])
+def test_a_core_install_says_what_it_lacks_in_one_line(command):
+    without_faust = (
+        "import sys, importlib.util as u; sys.modules['faust'] = None; find = u.find_spec;"
+        "u.find_spec = lambda name: None if name == 'faust' else find(name);"
+        f"sys.argv = ['consent-stream', {command!r}]; from consent_stream.cli import main; main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", without_faust], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    (line,) = ran.stderr.splitlines()
+    assert "pip install 'consent-stream[worker]'" in line
+
+
 def test_a_fault_of_our_own_is_not_dressed_up_as_a_missing_extra(monkeypatch):
     def broken(name):
         raise ModuleNotFoundError("No module named 'consent_stream.nowhere'", name="consent_stream.nowhere")
