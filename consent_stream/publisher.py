@@ -35,7 +35,9 @@ class Publisher:
     """Sends lines and returns their receipts in the order of the lines."""
 
     def __init__(self, settings: Settings) -> None:
-        over = {"message.timeout.ms": DELIVERY_MS, "log_level": 0}
+        # Refused here, by the line, what the topic would refuse: a broker drops the connection on far larger ones.
+        largest = int(EVENTS.config["max.message.bytes"])
+        over = {"message.timeout.ms": DELIVERY_MS, "message.max.bytes": largest, "log_level": 0}
         self._producer = Producer(settings.producer(**over))
         self._topic = EVENTS.full(settings.topic_prefix)
         self._open: deque[Receipt] = deque()
