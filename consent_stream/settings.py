@@ -15,8 +15,9 @@ from typing import Any, Self
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
-# A 2 MiB record of `consent.events` must fit into quarantine with error headers; librdkafka stops at 1,000,000 bytes.
-LARGEST_RECORD = 2 * 1024 * 1024 + 128 * 1024
+# What a stage writes is bounded by rules and kept by topics (wire/topics.py, LARGEST_KEPT), and the same bytes with
+# error headers must fit into quarantine; librdkafka by itself stops at 1,000,000 bytes.
+LARGEST_RECORD = 32 * 1024 * 1024 + 128 * 1024
 LEGAL_NAME = re.compile(r"[A-Za-z0-9._-]*")  # what Kafka accepts in topic names and member ids
 LONGEST_PREFIX = 200  # a topic name has at most 249 characters, and ours take some
 

@@ -173,14 +173,23 @@ def test_poison_between_two_unsubscribes_changes_nothing_for_them(deployment: De
     assert quarantined(deployment, place)[1] == poison
 
 
-def test_long_texts_never_stop_the_worker(deployment: Deployment, worker: Worker) -> None:
-    """An event repeats its id in each of its parts, and registers keep ids: both must stay below a record's limit."""
-    topics = {f"topic-{n}": False for n in range(200)}
-    deployment.produce([event("preference.set", "i" * 60_000, "gus@example.com", topics=topics)], 1)
-    many = [event("unsubscribe.link", f"{n}" + "j" * 200_000, "hal@example.com", scope=f"news/{n}") for n in range(12)]
-    deployment.produce([*many, event("unsubscribe.oneclick", "last", "ida@example.com")], 1)
+def test_what_one_event_says_at_length_never_stops_the_worker(deployment: Deployment, worker: Worker) -> None:
+    """An event's grants each repeat what it names, and registers keep them: all must stay below a record's limit."""
+    told = {"notice": {"id": "n1", "version": 3}, "evidence": "E3"}
+    few, many = ([f"marketing:email:{n:03d}" + "/x" * 120 for n in range(count)] for count in (32, 250))
+    topics = {f"{n:03d}": True for n in range(900)}
+    refused = event("preference.set", "p1", "gus@example.com", topics=topics, names=many, **told)
+    kept = event("preference.set", "p2", "gus@example.com", topics=topics, names=few, **told)
+    grants = [
+        event("consent.granted", f"{n}" + "j" * 200, "hal@example.com", scope=f"{n}", names=few, **told)
+        for n in range(150)
+    ]
+    ids = event("preference.set", "i" * 60_000, "jan@example.com", topics=dict.fromkeys(topics, False))
+    places = deployment.produce([refused, kept, ids, *grants, event("unsubscribe.link", "last", "ida@example.com")], 1)
     deployment.await_settled()
     assert entry_of(deployment, "ida@example.com").status == "SUPPRESSED"
+    assert quarantined(deployment, places[0])[2]["consent-error-code"] == b"bad_value"
+    assert max(len(each.value or b"") for each in deployment.read(STATE)) > 1_048_588, "beyond a topic's default"
     assert worker.running
 
 
