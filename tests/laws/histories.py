@@ -25,7 +25,7 @@ POLICY: dict[str, Any] = {
     "tenants": {
         "acme": {"sms_program": "news", "sms_notice": {"id": "n1", "version": 1}},
         "globex": {"stop_scope": "program", "unsubscribe_scope": "channel", "min_evidence": "E3",
-                   "consent_valid_months": 1, "basis": {"profiling": "legitimate_interest"}},
+                   "allow_migrated": True, "consent_valid_months": 1, "basis": {"profiling": "legitimate_interest"}},
         "hooli": {"allow_migrated": True, "sms_notice": {"id": "n2", "version": 1}, "stop_scope": "program"},
     },
     "sources": {
@@ -48,8 +48,8 @@ SECOND = 1_000_000
 # What lies at and beside the edges of the clock classes, and far away from all of them.
 OFFSETS = [
     0, 0, 0, SECOND, -SECOND, SECOND + 1, SECOND - 1, 300 * SECOND, 300 * SECOND + 1, -300 * SECOND, -301 * SECOND,
-    600 * SECOND, 600 * SECOND + 1, 3600 * SECOND, -3600 * SECOND, 86400 * SECOND, 2 * 86400 * SECOND,
-    3 * 86400 * SECOND, -86400 * SECOND, -400 * 86400 * SECOND, 7 * 86400 * SECOND,
+    600 * SECOND, 600 * SECOND + 1, 3600 * SECOND, -3600 * SECOND, 86400 * SECOND, 86400 * SECOND - 1,
+    2 * 86400 * SECOND, 3 * 86400 * SECOND, -86400 * SECOND, -400 * 86400 * SECOND, 7 * 86400 * SECOND,
 ]  # fmt: skip
 # Where facts of one trusted clock fall on the very edges of each other's intervals.
 DENSE = [0, 0, SECOND, SECOND, SECOND + 1, SECOND - 1, 2 * SECOND, -299 * SECOND, -300 * SECOND]
@@ -64,7 +64,7 @@ KINDS = [
     "global_opt_out",
 ]  # fmt: skip
 LIFTABLE = [
-    ("minor", "*:*:*"), ("minor", "*:*:*"), ("frozen", "*:*:*"), ("suppressed_by_staff", "marketing:*:*"),
+    *[("minor", "*:*:*")] * 5, ("frozen", "*:*:*"), ("suppressed_by_staff", "marketing:*:*"),
     ("legal", "*:*:*"), ("deceased", "*:*:*"), ("sms_stop_review", "*:sms:*"), ("minor_suspected", "marketing:*:*"),
 ]  # fmt: skip
 TEXTS = ["STOP", "START", "stop please", "dont stop", "HELP", "i want you to stop this at once", "unstop", "yes"]
@@ -104,6 +104,7 @@ _SELDOM = [False] * 5 + [True]
 _MOSTLY = [True] * 9 + [False]
 _OFTEN = [True, True, True, False]
 _EVIDENCE = ["E4", "E4", "E3", "E3", "E2", "E2", "E1", "E0"]
+_APPROVERS = [["u1", "u2"], ["u1", "u2"], ["u1", "u2"], ["u1"], ["u1", " U1 "], []]
 _TOLD = ["all", "all", "some", "none"]
 _GRANTS = ["consent.granted", "consent.confirmed", "consent.renewed", "sharing.optin", "sharing.optin_confirmed"]
 _CHOICES = ["consent.withdrawn", "unsubscribe.oneclick", "preference.set", "unsubscribe.global"]
@@ -216,7 +217,7 @@ def _invalidated(pick: Pick, data: dict[str, Any], offset: int) -> None:
 
 def _lift(pick: Pick, data: dict[str, Any], offset: int) -> None:
     data["kind"], data["node"] = pick(LIFTABLE) if pick(_OFTEN) else (pick(KINDS), pick(NODES))
-    data["approved_by"] = pick([["u1", "u2"]] * 6 + [["u1"], ["u1", " U1 "], []])
+    data["approved_by"] = pick(_APPROVERS)
 
 
 def _frozen_lift(pick: Pick, data: dict[str, Any], offset: int) -> None:
@@ -298,6 +299,8 @@ def question(pick: Pick, tenants: Sequence[str] = TENANTS, history: Sequence[dic
         asked["purpose"] = data["purpose"]
     if data.get("scope") in SCOPES[2:]:
         asked["scope"] = data["scope"]
+    if data.get("valid_until") and pick([True, False]):
+        asked["at"] = data["valid_until"]
     if data.get("phone") in PHONES or (not data.get("email") and pick([True, False, False])):
         phone = data.get("phone")
         return {**asked, "channel": "sms", "phone": phone if phone in PHONES else pick(PHONES)}
@@ -346,7 +349,9 @@ def picker(seed: int) -> Pick:
 
 
 _NARROW: dict[int, Sequence[Any]] = {
-    id(OFFSETS): DENSE, id(LAGS): [0], id(SOURCES): ["/edge"], id(EMAILS): EMAILS[:2], id(PHONES): PHONES[:1],
+    id(OFFSETS): DENSE, id(LAGS): [0, 0, SECOND], id(SOURCES): ["/edge"] * 5 + ["/shop", "/desk"],
+    id(EMAILS): EMAILS[:2], id(PHONES): PHONES[:1],
     id(CONTACTS): CONTACTS[:1], id(SCOPES): SCOPES[:4], id(_VERSIONS): [".v1"], id(_RARELY): [False],
     id(_SELDOM): [False], id(_MOSTLY): [True], id(_EVIDENCE): ["E4", "E4", "E3", "E2"], id(_TOLD): ["all", "none"],
+    id(_APPROVERS): _APPROVERS[:1], id(TEXTS): ["STOP", "START", "dont stop", "dont stop"],
 }  # fmt: skip

@@ -141,6 +141,20 @@ def test_voids_travel_like_person_facts_and_grants_do_not() -> None:
             assert grants_of(world, "email", OTHER) == "[]"
 
 
+def test_a_link_that_widens_carries_what_concerns_all_that_it_stands_for() -> None:
+    """A key once taken for a number and once for a mailbox gets what is said of either, also by the widening event."""
+    history = [
+        arrival("k", "consent.requested", contact="c", keys=[key_of("acme", "email", EMAIL).hex()], channel="sms"),
+        arrival("n", "number.reassigned", contact="c", email=EMAIL),
+    ]
+    states = []
+    for order in permutations({**each, "place": (0, at)} for at, each in enumerate(history)):
+        world, _ = run(POLICY, order)
+        assert "reassigned" in world.reasons(asked("profiling", "*", email=EMAIL))
+        states.append(world.state())
+    assert states[0] == states[1]
+
+
 def test_it_ends_on_cycles_with_each_key_told_a_fact_once() -> None:
     """Every contact linked to every address, and a fact from each of them: no echo, whatever is folded first."""
     contacts, emails = [f"c{n}" for n in range(5)], [f"u{n}@example.com" for n in range(5)]
