@@ -38,8 +38,9 @@ def wait_until(condition, seconds: float = 30) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda s: s.name)
-def test_no_process_outlives_the_demo(how):
-    demo = subprocess.Popen(DEMO, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def test_no_process_outlives_the_demo(how, tmp_path):
+    environ = os.environ | {"TMPDIR": str(tmp_path)}  # a killed one leaves its files behind
+    demo = subprocess.Popen(DEMO, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environ)
     try:
         wait_until(lambda: len(children_of(demo.pid)) == PROCESSES)
         children = children_of(demo.pid)

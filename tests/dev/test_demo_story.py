@@ -81,9 +81,6 @@ class Told:
     def ask(self, questions, fresh=True):
         return [self.answers for _ in questions]
 
-    def watch(self, questions):
-        return [tuple(answer.allow for answer in self.answers) for _ in questions]
-
 
 def stage(mailers=None, feed=None):
     return Stage(PlainScreen(), None, None, None, feed, mailers, None)

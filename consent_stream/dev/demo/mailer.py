@@ -2,7 +2,8 @@
 
 Driven by JSON lines on stdin, answers with JSON lines on stdout:
     {"do": "ask", "questions": […]}             → {"answers": [{"allow", "reasons", "staleness_s"}, …]}
-    {"do": "watch", "questions": […]}           → {"watching": [allow, …]}, then for each, the moment its answer turns:
+    {"do": "watch", "questions": […], "before": [allow, …]}
+                                                → {"watching": COUNT}, then for each the moment its answer has turned:
                                                   {"turned": INDEX, "at": µs, "allow", "reasons"}
     {"do": "reach", "receipts": […], "seconds"} → {"reached": true or false}
     {"do": "campaign", "questions": […]}        → {"campaign": COUNT}; from then on it sends, over and over
@@ -54,8 +55,8 @@ class Mailer:
             case "ask":
                 return {"answers": [_shown(self.check(each)) for each in questions]}
             case "watch":
-                self._watched = {i: (each, self.check(each).allow) for i, each in enumerate(questions)}
-                return {"watching": [allow for _, allow in self._watched.values()]}
+                self._watched = dict(enumerate(zip(questions, told["before"], strict=True)))
+                return {"watching": len(questions)}
             case "reach":
                 return {"reached": self._reach(told["receipts"], told["seconds"])}
             case "campaign":

@@ -68,10 +68,9 @@ class Mailers:
                 return answers
             time.sleep(0.1)
 
-    def watch(self, questions: Sequence[Question]) -> list[tuple[bool, ...]]:
-        """From now on every mailer looks at these each millisecond; what they say before anything happens."""
-        told = {"do": "watch", "questions": [each.to_json() for each in questions]}
-        return list(zip(*[reply["watching"] for reply in self._tell_all(told)], strict=True))
+    def watch(self, questions: Sequence[Question], before: Sequence[bool]) -> None:
+        """From now on every mailer looks at these each millisecond, until the answer is no longer that of `before`."""
+        self._tell_all({"do": "watch", "questions": [each.to_json() for each in questions], "before": list(before)})
 
     def turns(self, count: int) -> list[Turn]:
         """Wait until `count` watched questions have turned at every mailer."""

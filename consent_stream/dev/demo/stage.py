@@ -54,10 +54,11 @@ class Stage:
 
         Errors: NotAsTold when an answer turned to something else.
         """
-        before = self.mailers.watch([question for question, _ in told])
-        for (question, reasons), both in zip(told, before, strict=True):
-            if any(allow == (not reasons) for allow in both):
+        questions = [question for question, _ in told]
+        for (question, reasons), both in zip(told, self.mailers.ask(questions), strict=True):
+            if any(answer.allow == (not reasons) for answer in both):
                 raise NotAsTold(f"{question.who}: {question} is decided before anything was sent")
+        self.mailers.watch(questions, before=[bool(reasons) for _, reasons in told])
         sent = self.feed.tell(value)
         turns = self.mailers.turns(len(told))
         for each in turns:
