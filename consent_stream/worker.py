@@ -11,13 +11,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import orjson
 from confluent_kafka import KafkaException, Producer
 
 from consent_stream.domain.policy import Policy, PolicyError, read_policy
 from consent_stream.keyfile import load_keys
 from consent_stream.settings import Settings, SettingsError
 from consent_stream.topics import Cluster, Unreachable, check_topics
+from consent_stream.wire.control import Partitions, encode_partitions, encode_policy
 from consent_stream.wire.keys import Keyring
 from consent_stream.wire.topics import CONTROL, EVENTS, LEDGER
 
@@ -83,13 +83,9 @@ def publish_control(settings: Settings, policy: Mapping[str, Any], events: int, 
         if error is not None:
             failed.append(error)
 
-    for name, content in (
-        ("partitions", {"events": events, "ledger": ledger}),
-        ("policy", {"tenants": policy.get("tenants", {})}),
-    ):
-        value = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-        topic = CONTROL.full(settings.topic_prefix)
-        producer.produce(topic, value, name.encode(), 0, on_delivery=proven)
+    topic = CONTROL.full(settings.topic_prefix)
+    for key, value in (encode_partitions(Partitions(events, ledger)), encode_policy(policy.get("tenants", {}))):
+        producer.produce(topic, value, key, 0, on_delivery=proven)
     if producer.flush(30) or failed:
         raise KafkaException(failed[0] if failed else "the broker did not answer")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from confluent_kafka import KafkaException
 
 from consent_stream.commands.options import settings_options
 from consent_stream.settings import Settings
@@ -41,3 +42,5 @@ def command(settings: Settings, agents: str, verbose: bool) -> None:
         run_worker(settings, tuple(name for name in AGENTS if name in chosen))
     except TopicsRefused as error:
         raise click.ClickException(str(error)) from error
+    except KafkaException as error:
+        raise click.ClickException(f"Kafka did not take what every gate must know: {error}") from error
