@@ -53,6 +53,13 @@ def test_commands_are_ones_that_exist(line, tmp_path, monkeypatch):
     parse([*words, "--tenant", "t"] if words == ["check"] else words)  # named in a sentence, without its options
 
 
+def test_the_policy_in_the_readme_is_from_the_demo():
+    policy = (ROOT / "consent_stream" / "dev" / "policy.toml").read_text()
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    assert all(block in policy for block in blocks)
+
+
 def test_every_setting_is_told():
     named = OPERATING.replace("`…_CERTIFICATE`", variable("ssl_certificate")).replace("`…_KEY`", variable("ssl_key"))
     assert [name for name in Settings.__dataclass_fields__ if variable(name) not in named] == []
