@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -76,14 +77,23 @@ class Compose:
         return text
 
 
+def recent_events() -> str:
+    """The sample events as of the last days: consent lapses after two years, and files stay longer."""
+    sample = (ROOT / "deploy" / "events.jsonl").read_text()
+    today = datetime.now(UTC).date()
+    for written, ago in (("2026-03-01", 3), ("2026-03-02", 2)):
+        assert written in sample
+        sample = sample.replace(written, (today - timedelta(days=ago)).isoformat())
+    return sample
+
+
 def test_the_compose_file_ends_in_a_mailer_that_knows_who_said_no(kafka, prefix, tmp_path):
     compose = Compose(kafka, prefix, tmp_path)
     for each in ("keys", "topics"):
         done = compose.run(each)
         assert done.returncode == 0, done.stderr
     workers = [compose.start(each) for each in ("worker-1", "worker-2")]
-    events = (ROOT / "deploy" / "events.jsonl").read_text()
-    published = compose.run("publish", "--wait", "30", input=events)
+    published = compose.run("publish", "--wait", "30", input=recent_events())
     assert published.returncode == 0, published.stderr
     reasons = {message["message"]: message["reasons"] for message in compose.first_round("mailer", 4)}
     assert reasons == {"m1": [], "m2": ["unsubscribed"], "m3": ["no_consent"], "m4": ["no_consent"]}

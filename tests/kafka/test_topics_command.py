@@ -1,6 +1,7 @@
 """`consent-stream topics` on a real Kafka: made, put right, left alone, refused."""
 
 import json
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -75,10 +76,8 @@ def test_settings_of_the_operators_own_stay(topics, kafka, prefix):
     _alter(kafka, f"{prefix}consent.changes", "compression.type", "zstd")
     _alter(kafka, f"{prefix}consent.changes", "retention.ms", "1000")
     assert topics("apply")[1]["done"] == {f"{prefix}consent.changes": "altered retention.ms"}
-    resource = ConfigResource(ResourceType.TOPIC, f"{prefix}consent.changes")
     admin = AdminClient({"bootstrap.servers": kafka})
-    (future,) = admin.describe_configs([resource]).values()
-    assert future.result()["compression.type"].value == "zstd"
+    assert _described(admin, f"{prefix}consent.changes", "compression.type") == "zstd"
 
 
 def test_partition_counts_are_reported_and_never_altered(topics, kafka, prefix):
@@ -115,3 +114,13 @@ def _alter(bootstrap, topic, setting, value):
     admin = AdminClient({"bootstrap.servers": bootstrap})
     (future,) = admin.incremental_alter_configs([resource]).values()
     future.result()
+    # The controller's yes comes before the broker's own copy of the settings changes.
+    deadline = time.monotonic() + 10
+    while _described(admin, topic, setting) != value:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _described(admin, topic, setting):
+    (future,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
+    return future.result()[setting].value
