@@ -70,8 +70,6 @@ def undeliverable(reg: Registers, at: int) -> bool:
 
 def level_to_clear(kind: str) -> int | None:
     """The evidence level of a grant that clears this kind; None when no grant does."""
-    if kind == "sms_stop_review":  # by review, or by the person
-        return 3
     needed = KINDS[kind].cleared_by
     return None if isinstance(needed, str) else needed
 
