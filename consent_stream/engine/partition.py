@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,7 @@ class Partition:
         self.number = number
         self.meta: Meta | None = None
         self.outbox: Outbox | FencedOutbox | None = None
+        self.current = False  # restored, and written by nobody but us since
         self.bound_at = 0.0  # monotonic time of the last look at the changelog's end (unfenced only)
         self._memory = memory
         if self._suspect_mark.exists():
@@ -136,6 +137,8 @@ class Partition:
         self._open()
 
     def close(self) -> None:
+        if self.current and self.meta is not None:  # its age counts from now, however quiet the partition was
+            self.write((), replace(self.meta, written_s=int(time.time())))
         self.db.close()
         if self.outbox is not None:
             self.outbox.close()

@@ -89,6 +89,10 @@ def restore(table: SliceTable, wanted: set[int], stop: threading.Event) -> None:
     with ThreadPoolExecutor(_READERS, thread_name_prefix="restore") as pool:
         # One consumer each: reading one partition overlaps with writing another, and no record is sorted in Python.
         count = sum(pool.map(lambda number: _read(table, number, *behind[number], stop), behind))
+    if stop.is_set():
+        return
+    for number in numbers:
+        table.parts[number].current = True
     took = time.monotonic() - started
     log.info("restored %s: %d records in %.2f s, partitions %s", table.name, count, took, numbers)
 
@@ -112,8 +116,11 @@ def _prepare(table: SliceTable, numbers: Iterable[int]) -> dict[int, tuple[int, 
     for number in numbers:
         part = table.parts[number]
         low, high = identity.watermarks(table.changelog, number)
-        verdict = judge(part.meta, cluster, ident, low, high, time.time())
+        # A partition that stayed with us has missed nothing, however long ago it was written.
+        now_s = part.meta.written_s if part.current and part.meta is not None else time.time()
+        verdict = judge(part.meta, cluster, ident, low, high, now_s)
         if verdict is not Verdict.KEEP:
+            part.current = False
             _renew(table, part, verdict, Meta(cluster, ident, low, int(time.time())), empty=low == high)
         if part.meta is not None and part.meta.changelog < high:
             behind[number] = part.meta.changelog, high

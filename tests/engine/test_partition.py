@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +101,22 @@ def test_the_store_of_a_running_process_is_not_moved(path: Path) -> None:
     assert part.get([b"a"]) == [b"1"]
     part.close()
     assert not list(path.parent.glob("0.bad-*"))
+
+
+def test_the_age_of_a_store_counts_from_when_it_was_last_current(path: Path) -> None:
+    """Tombstones it missed may be compacted away; a partition nobody wrote to has missed none."""
+    part = opened(path)
+    part.write([(b"a", b"1")], META)
+    part.close()
+    part = opened(path)
+    assert part.meta == META, "a restore that did not end proves nothing"
+    part.current = True
+    part.close()
+    part = opened(path)
+    assert part.meta is not None
+    assert part.meta.written_s > time.time() - 60
+    assert replace(part.meta, written_s=META.written_s) == META
+    part.close()
 
 
 def test_wipe_leaves_nothing(path: Path) -> None:

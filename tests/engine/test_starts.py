@@ -1,9 +1,12 @@
 """Where reading starts, and what a local store is worth beside the changelog it finds."""
 
+import time
+from types import SimpleNamespace
+
 import pytest
 
 from consent_stream.engine.partition import Meta
-from consent_stream.engine.restore import _STALE_S, Verdict, judge
+from consent_stream.engine.restore import _STALE_S, Verdict, _prepare, judge
 from consent_stream.engine.starts import SourceState, Start, choose_start
 
 
@@ -30,6 +33,17 @@ def test_a_rewind_starts_at_the_low_watermark_whatever_was_committed() -> None:
 
 
 META = Meta(cluster="c", topic="t", changelog=50, written_s=1_000_000)
+
+
+def test_a_partition_that_stayed_is_not_rebuilt_for_its_age() -> None:
+    identity = SimpleNamespace(
+        topic_ids=lambda topics: dict.fromkeys(topics, "t"), cluster=lambda: "c", watermarks=lambda *_: (0, 50)
+    )
+    part = SimpleNamespace(meta=META, current=True)
+    table = SimpleNamespace(parts={0: part}, sources=(), changelog="t", app=SimpleNamespace(identity=identity))
+    assert META.written_s < time.time() - _STALE_S
+    assert _prepare(table, [0]) == {}
+    assert part.meta is META
 
 
 @pytest.mark.parametrize(
