@@ -55,10 +55,11 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Scenario:
-    """One scenario. quarantined: {event id: code}."""
+    """One scenario. policy_table: what `policy` was read from. quarantined: {event id: code}."""
 
     name: str
     policy: Policy
+    policy_table: Mapping[str, Any]
     arrivals: tuple[Arrival, ...]
     orders: Orders
     expect: tuple[Expectation, ...]
@@ -125,6 +126,7 @@ def _scenario(entry: object) -> Scenario:
     return Scenario(
         _text(table, "name", "name"),
         policy,
+        table["policy"],
         tuple(_arrival(each, f"events[{i}]") for i, each in enumerate(_list(table, "events"))),
         orders,
         tuple(_expectation(each, f"expect[{i}]") for i, each in enumerate(_list(table, "expect"))),

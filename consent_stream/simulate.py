@@ -77,9 +77,9 @@ def run(scenario: Scenario) -> Report:
     given = tuple(range(len(records)))
     state = _fold(scenario, (records[i] for i in given), slice_size=1)
     answers = [_answer(asked, scenario, state, subjects) for asked in scenario.expect]
-    report = Report(scenario.name, scenario, answers, quarantined, _digest(state), 1)
-    report.faults += _wrong_answers(scenario, answers)
-    report.faults += _wrong_codes(scenario, quarantined)
+    report = Report(scenario.name, scenario, answers, quarantined, state_digest(state), 1)
+    report.faults += wrong_answers(scenario, answers)
+    report.faults += wrong_codes(scenario, quarantined)
     for order in orders(len(records)) if scenario.orders == "all" else ():
         report.orders += 1
         found = _fold(scenario, (records[i] for i in order))
@@ -87,6 +87,12 @@ def run(scenario: Scenario) -> Report:
             report.faults.append(_differs(scenario, order, found, subjects))
             break  # one order to look at says more than a thousand
     return report
+
+
+def expected_digest(scenario: Scenario) -> str:
+    """The digest of the state that the events, in the order given, must come to."""
+    records, _ = _take_in(scenario, Keyring({0: bytes(ROOT_KEY_BYTES)}))
+    return state_digest(_fold(scenario, records))
 
 
 def orders(count: int) -> Iterator[Order]:
@@ -116,9 +122,13 @@ def _take_in(scenario: Scenario, keys: Keyring) -> tuple[list[list[LedgerRecord]
         taken = take_in(arrival.value, arrival.received, (0, offset), scenario.policy, keys.subject)
         records.append([(fact.key, encode_fact(fact)) for fact in taken.facts])
         if taken.refusal is not None:
-            codes = {taken.refusal.code, quarantined.get(arrival.id, taken.refusal.code)}
-            quarantined[arrival.id] = min(codes, key=CODES.index)
+            note_code(quarantined, arrival.id, taken.refusal.code)
     return records, quarantined
+
+
+def note_code(quarantined: dict[str, str], ident: str, code: str) -> None:
+    """Events may share an id; what stands for it is the first code that applies."""
+    quarantined[ident] = min(code, quarantined.get(ident, code), key=CODES.index)
 
 
 def _fold(scenario: Scenario, records: Iterable[list[LedgerRecord]], slice_size: int | None = None) -> State:
@@ -154,11 +164,13 @@ def _answer(asked: Expectation, scenario: Scenario, state: State, subjects: Subj
     return Answer(not reasons, reasons)
 
 
-def _digest(state: State) -> str:
+def state_digest(state: State) -> str:
+    """SHA-256 in hex over the sorted (key, row) bytes (WIRE §4)."""
     return hashlib.sha256(b"".join(key + state[key] for key in sorted(state))).hexdigest()
 
 
-def _wrong_answers(scenario: Scenario, answers: Iterable[Answer]) -> Iterator[str]:
+def wrong_answers(scenario: Scenario, answers: Iterable[Answer]) -> Iterator[str]:
+    """A line for each answer that is not the expected one."""
     for number, (asked, answer) in enumerate(zip(scenario.expect, answers, strict=True)):
         if answer != (asked.allow, asked.reasons):
             told, wanted = said(answer), said(Answer(asked.allow, asked.reasons))
@@ -170,7 +182,8 @@ def said(answer: Answer) -> str:
     return "allow" if answer.allow else f"deny ({', '.join(answer.reasons)})"
 
 
-def _wrong_codes(scenario: Scenario, quarantined: dict[str, str]) -> Iterator[str]:
+def wrong_codes(scenario: Scenario, quarantined: dict[str, str]) -> Iterator[str]:
+    """A line for each event whose quarantine code, or lack of one, is not the expected one."""
     for ident in sorted({*quarantined, *scenario.quarantined}):
         found, wanted = quarantined.get(ident), scenario.quarantined.get(ident)
         if found != wanted:
@@ -183,6 +196,6 @@ def _fate(code: str | None) -> str:
 
 def _differs(scenario: Scenario, order: Order, found: State, subjects: Subjects) -> str:
     answers = [_answer(asked, scenario, found, subjects) for asked in scenario.expect]
-    wrong = f"{len(list(_wrong_answers(scenario, answers)))} of {len(answers)} expectations fail in it"
+    wrong = f"{len(list(wrong_answers(scenario, answers)))} of {len(answers)} expectations fail in it"
     shown = " ".join(map(str, order))
     return f"the state depends on the order: events {shown} end in other bytes ({wrong})"

@@ -15,11 +15,12 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from consent_stream.settings import Settings
-from consent_stream.wire.topics import TOPICS, Difference, LiveTopic, Topic, differences, fatal
+from consent_stream.settings import Settings, SettingsError
+from consent_stream.wire.topics import EVENTS, TOPICS, Difference, LiveTopic, Topic, differences, fatal
 
 TIMEOUT = 10.0  # seconds for one answer; a broker far away with TLS and SASL takes two or three to say hello
 EMBEDDED_CLUSTER = "mockCluster"  # librdkafka's mock cluster gives itself an id that begins so
+SIMULATED_PREFIX = "sim-"  # topics made to run scenarios through a worker; never of a deployment
 
 
 class Unreachable(Exception):
@@ -153,14 +154,22 @@ def _is_led(topic: Any) -> bool:
     return bool(topic.partitions) and all(each.leader >= 0 for each in topic.partitions.values())
 
 
-def check_topics(settings: Settings) -> Cluster:
+def check_topics(settings: Settings, *, simulated_time: bool = False) -> Cluster:
     """What a worker does before it starts: the cluster, if every topic is there and none could lose a "no".
 
-    Errors: Unreachable; TopicsRefused with every fatal difference.
+    simulated_time: `consent.events` may carry its sender's clock, as scenarios need that lie in the past. Only for a
+    prefix that begins with `sim-`, so that no deployment can trust senders by a flag that slipped in.
+
+    Errors: Unreachable; TopicsRefused with every fatal difference; SettingsError for simulated time elsewhere.
     """
+    if simulated_time and not settings.topic_prefix.startswith(SIMULATED_PREFIX):
+        raise SettingsError("topic_prefix", f"simulated time is for prefixes that begin with {SIMULATED_PREFIX}")
     admin = TopicAdmin(settings)
     cluster = admin.read()
     found = fatal(differences(cluster.live, settings.topic_prefix))
+    if simulated_time:
+        clock = (EVENTS.full(settings.topic_prefix), "message.timestamp.type")
+        found = [each for each in found if (each.topic, each.setting) != clock]
     if found:
         raise TopicsRefused(found)
     return cluster

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import sys
 import time
@@ -26,23 +27,37 @@ RETRY_S = 2.0
 
 
 def load_policy(path: Path | None) -> tuple[Policy, Mapping[str, Any]]:
-    """The policy of a TOML file, and the table it was read from.
+    """The policy of a TOML file, or of a JSON file whose name ends in `.json`, and the table it was read from.
 
     Errors: SettingsError naming the file and the entry. Without a file: no tenants, so that every grant is refused.
     """
     if path is None:
         return Policy(), {}
     try:
-        table = tomllib.loads(path.read_text())
+        text = path.read_text()
+        if path.suffix == ".json":
+            table = json.loads(text, object_pairs_hook=_unique)
+        else:
+            table = tomllib.loads(text)
         return read_policy(table), table
     except OSError as error:
         raise SettingsError("policy", f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, PolicyError) as error:
+    except (ValueError, RecursionError) as error:  # of either format, of the encoding, or a PolicyError
         raise SettingsError("policy", f"{path}: {error}") from None
 
 
-def run_worker(settings: Settings, agents: Collection[str]) -> NoReturn:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON lets a name stand twice and keeps the last; TOML refuses it, and so do we."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise PolicyError("a name stands twice in one JSON object")
+    return table
+
+
+def run_worker(settings: Settings, agents: Collection[str], *, simulated_time: bool = False) -> NoReturn:
     """Run until SIGTERM. Exit: 0 stopped, 70 after a fault; errors before that are raised.
+
+    simulated_time: see `check_topics`.
 
     Errors: SettingsError; KeyFileError; TopicsRefused when a topic could lose a "no".
     """
@@ -56,7 +71,7 @@ def run_worker(settings: Settings, agents: Collection[str]) -> NoReturn:
     keyring = Keyring(roots.keys, roots.current)
     if not policy.tenants:
         log.warning("no tenants in the policy: restrictions are applied, every grant is refused")
-    cluster = _wait_for_topics(settings)
+    cluster = _wait_for_topics(settings, simulated_time)
     events = cluster.live[EVENTS.full(settings.topic_prefix)].partitions
     ledger = cluster.live[LEDGER.full(settings.topic_prefix)].partitions
     publish_control(settings, table, events, ledger)
@@ -90,10 +105,10 @@ def publish_control(settings: Settings, policy: Mapping[str, Any], events: int, 
         raise KafkaException(failed[0] if failed else "the broker did not answer")
 
 
-def _wait_for_topics(settings: Settings) -> Cluster:
+def _wait_for_topics(settings: Settings, simulated_time: bool) -> Cluster:
     while True:
         try:
-            return check_topics(settings)
+            return check_topics(settings, simulated_time=simulated_time)
         except Unreachable as error:
             log.warning("%s; trying again", error)
             time.sleep(RETRY_S)

@@ -12,7 +12,7 @@ from consent_stream.settings import SASL_MECHANISMS, SECURITY_PROTOCOLS, Setting
 FLAGS = {
     "bootstrap": "Kafka's HOST:PORT list. Default 127.0.0.1:9092.",
     "topic_prefix": "Put before every topic name. Default: none.",
-    "policy": "Policy file (TOML): tenants, sources, notices.",
+    "policy": "Policy file (TOML, or JSON if it ends in .json): tenants, sources, notices.",
     "keys": "Root key file (TOML); see `keys new`.",
     "data_dir": "Where state is kept. Default: data.",
     "worker_id": "Static membership: a worker that comes back gets its partitions at once.",

@@ -21,8 +21,17 @@ AGENTS = ("intake", "state")
     help="Which stages run here: intake, state or both. All workers of one deployment choose alike, "
     "or each stage has workers of its own.",
 )
+@click.option(
+    "--metrics",
+    metavar="[HOST:]PORT",
+    envvar="CONSENT_METRICS",
+    show_envvar=True,
+    help="Serve Prometheus metrics there; on loopback without HOST. Default: nowhere.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
-def command(settings: Settings, agents: str, verbose: bool) -> None:
+# For `simulate --through` alone: a flag and no variable, so that no environment can bring it along.
+@click.option("--simulated-time", is_flag=True, hidden=True)
+def command(settings: Settings, agents: str, metrics: str | None, verbose: bool, simulated_time: bool) -> None:
     """Take events in, keep the table of consent, publish the suppression lists.
 
     Logs `ready` when its partitions are restored. Stops cleanly on SIGTERM (exit 0); ends with another code after a
@@ -38,9 +47,23 @@ def command(settings: Settings, agents: str, verbose: bool) -> None:
     if not chosen or any(name not in AGENTS for name in chosen):
         raise click.BadParameter(f"{agents!r}: choose of {', '.join(AGENTS)}", param_hint="--agents")
     log_to_stderr(verbose)
+    if metrics:
+        _serve_metrics(metrics)
     try:
-        run_worker(settings, tuple(name for name in AGENTS if name in chosen))
+        run_worker(settings, tuple(name for name in AGENTS if name in chosen), simulated_time=simulated_time)
     except TopicsRefused as error:
         raise click.ClickException(str(error)) from error
     except KafkaException as error:
         raise click.ClickException(f"Kafka did not take what every gate must know: {error}") from error
+
+
+def _serve_metrics(where: str) -> None:
+    from prometheus_client import start_http_server  # the worker extra
+
+    host, _, port = where.rpartition(":")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise click.BadParameter(f"{where!r} is not [HOST:]PORT", param_hint="--metrics")
+    try:
+        start_http_server(int(port), addr=host.strip("[]") or "127.0.0.1")
+    except OSError as error:
+        raise click.ClickException(f"--metrics {where}: {error.strerror or error}") from error
