@@ -52,7 +52,7 @@ def command(files: tuple[Path, ...], as_json: bool, through: str | None) -> int:
         reports = _run_through(through, scenarios, as_json)
     broken = [report for report in reports if not report.held]
     if not as_json:
-        _summary(reports, len(broken))
+        _summary(reports, len(broken), len(scenarios) - len(reports))
     return 1 if broken else 0
 
 
@@ -128,7 +128,7 @@ def _show(file: Path, report: Report, as_json: bool) -> Report:
     return report
 
 
-def _summary(reports: Iterable[Report], broken: int) -> None:
+def _summary(reports: Iterable[Report], broken: int, unsent: int) -> None:
     reports = list(reports)
     expectations = sum(len(report.answers) for report in reports)
     counts = (_counted(len(reports), "scenario"), _counted(expectations, "expectation"))
@@ -137,6 +137,8 @@ def _summary(reports: Iterable[Report], broken: int) -> None:
         click.secho(f"{_counted(broken, 'scenario')} broken of {ran}", fg="red", bold=True)
     else:
         click.secho(f"all hold: {ran}", fg="green", bold=True)
+    if unsent:
+        click.echo(f"{_counted(unsent, 'scenario')} not sent through Kafka, as told above")
 
 
 def _counted(n: int, word: str) -> str:
