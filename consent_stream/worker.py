@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from confluent_kafka import KafkaException, Producer
 
 from consent_stream.domain.policy import Policy, PolicyError, read_policy
-from consent_stream.keyfile import load_keys
+from consent_stream.keyfile import DEVELOPMENT_WARNING, load_keys
 from consent_stream.settings import Settings, SettingsError
 from consent_stream.topics import Cluster, Unreachable, check_topics
 from consent_stream.wire.control import Partitions, encode_partitions, encode_policy
@@ -68,6 +68,8 @@ def run_worker(settings: Settings, agents: Collection[str], *, simulated_time: b
     if settings.keys is None:
         raise SettingsError("keys", "a worker needs the root key file; make one with `consent-stream keys new FILE`")
     roots = load_keys(settings.keys)
+    if roots.development:
+        log.warning(DEVELOPMENT_WARNING.format(path=settings.keys))
     keyring = Keyring(roots.keys, roots.current)
     if not policy.tenants:
         log.warning("no tenants in the policy: restrictions are applied, every grant is refused")

@@ -14,7 +14,6 @@ MIB = 1024 * 1024
 
 PARTITIONS = 8  # at least 4 for each worker; chosen once, a change is a rebuild into new topics
 LARGEST_EVENT = 2 * MIB  # accepted from anyone, so that too large ones end in quarantine and not at the sender's broker
-LARGEST_QUARANTINED = LARGEST_EVENT + 64 * 1024  # the same bytes and their error headers
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,7 @@ class Topic:
 # All that is kept of one person is bounded (registers), and so is what one event can say; at their longest, ids, scopes
 # and names come to some 20 MiB. A record that a broker refuses would stop its partition, and everyone in it, for good.
 LARGEST_KEPT = 32 * MIB
+LARGEST_QUARANTINED = LARGEST_KEPT + 64 * 1024  # the same bytes, of an event or a fact, and their error headers
 
 # Heartbeats come every second under one key: short segments let compaction take the old ones away, or a gate that
 # starts would read a week of them. Compaction within six hours also bounds how long an overwritten value can be read.
@@ -82,6 +82,7 @@ EVENTS = Topic(
 )  # fmt: skip
 LEDGER = Topic(
     "consent.ledger", "subject key", "delete", "qualified facts: evidence, rebuild", 3650 * DAY, shares_partitions=True,
+    config={"max.message.bytes": str(LARGEST_KEPT)},
 )  # fmt: skip
 STATE = Topic(
     "consent.state", "subject key", "compact", "all registers of a key: recovery, analytics", shares_partitions=True,
@@ -95,8 +96,9 @@ SUPPRESSION = {
     for channel in ("email", "sms", "sharing")
 }  # fmt: skip
 CHANGES = Topic(
-    "consent.changes", "subject key", "delete", "what changed, by which event: analytics, on-call", 400 * DAY
-)
+    "consent.changes", "subject key", "delete", "what changed, by which event: analytics, on-call", 400 * DAY,
+    config={"max.message.bytes": str(LARGEST_KEPT)},
+)  # fmt: skip
 QUARANTINE = Topic(
     "consent.quarantine", "original", "delete", "what was not understood, byte for byte: on-call", 90 * DAY,
     config={"max.message.bytes": str(LARGEST_QUARANTINED), "segment.ms": str(DAY)},
