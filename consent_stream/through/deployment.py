@@ -148,4 +148,4 @@ def reach(bootstrap: str, environ: Mapping[str, str]) -> Settings:
     """How to speak to a Kafka, and nothing of a deployment that `environ` may name. Errors: SettingsError."""
     ours = {variable(name) for name in OURS}
     link = {name: value for name, value in environ.items() if name not in ours}
-    return Settings.read({"bootstrap": bootstrap}, link)
+    return Settings.read({"bootstrap": bootstrap, "topic_prefix": SIMULATED_PREFIX}, link)

@@ -153,7 +153,8 @@ def _quarantined(at: Deployment, idents: Mapping[Place, str]) -> dict[str, str]:
 def _read(at: Deployment, topic: Topic) -> Iterator[Message]:
     """Every committed record of a topic, in the order of each partition. Errors: KafkaException, Broken."""
     name = topic.full(at.settings.topic_prefix)
-    over = {"group.id": "simulation-unused", "enable.partition.eof": True, "log_level": 0}  # no group is joined
+    # No group is joined. The end of an empty partition shows once the broker has waited for more.
+    over = {"group.id": "simulation-unused", "enable.partition.eof": True, "fetch.wait.max.ms": 20, "log_level": 0}
     consumer = Consumer(at.settings.consumer(**over))
     try:
         open_ends = set(consumer.list_topics(name, timeout=TIMEOUT).topics[name].partitions)

@@ -74,7 +74,7 @@ def test_a_malformed_file_is_refused_before_kafka_is_asked(tmp_path: Path) -> No
 def test_the_environment_says_how_to_reach_kafka_and_not_what_to_work_on() -> None:
     environ = {"CONSENT_BOOTSTRAP": "a:1", "CONSENT_TOPIC_PREFIX": "live-", "CONSENT_WORKER_ID": "w"}
     secured = {"CONSENT_SECURITY_PROTOCOL": "SSL"}
-    assert reach("b:2", environ | secured) == Settings(bootstrap="b:2", security_protocol="SSL")
+    assert reach("b:2", environ | secured) == Settings(bootstrap="b:2", topic_prefix="sim-", security_protocol="SSL")
 
 
 @pytest.mark.parametrize("prefix", ["", "live-", "t-sim-", "sim"])
