@@ -53,11 +53,11 @@ class Worker:
         self._environment, self._arguments = dict(environment), list(arguments)
         self._out, self._err = folder / f"{name}.out", folder / f"{name}.err"
         self._process: subprocess.Popen[bytes] | None = None
-        self._seen = 0
+        self._seen = self._born = 0
 
     def start(self, **extra: str) -> Worker:
         """Start, with variables added to the environment."""
-        self._seen = self.readies
+        self._seen = self._born = self.readies
         command = leashed([sys.executable, "-m", "consent_stream", "worker", *self._arguments])
         with self._out.open("ab") as out, self._err.open("ab") as err:
             environment = {**self._environment, **extra}
@@ -108,6 +108,17 @@ class Worker:
         """SIGTERM; its exit code."""
         self.signal(signal.SIGTERM)
         return self.wait()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it runs and was ready in this life."""
+        return self.running and self.readies > self._born
+
+    def supervise(self) -> None:
+        """What a supervisor does: start it again when it ended with a fault."""
+        if not self.running:
+            assert self.wait() == 70, self.log[-2000:]
+            self.start()
 
     def close(self) -> None:
         if self.running:
@@ -235,15 +246,16 @@ class Deployment:
         finally:
             consumer.close()
 
-    def await_settled(self, seconds: float = 60, channel: str = "email") -> None:
+    def await_settled(self, seconds: float = 60, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Until every heartbeat of a list says that all events so far, and what followed from them, are applied."""
-        wanted, name = self.ends(EVENTS), SUPPRESSION[channel].full(self.prefix)
+        wanted, name = self.ends(EVENTS), SUPPRESSION["email"].full(self.prefix)
         owners = set(self.ends(LEDGER))
         latest: dict[int, Heartbeat] = {}
         consumer = Consumer(self.settings.consumer(**{"group.id": "tests-unused"}))
         consumer.assign([TopicPartition(name, q, 0) for q in owners])
 
         def settled() -> bool:
+            meanwhile()
             for message in consumer.consume(10_000, 0.05):
                 if message.error() is None and message.key() == HEARTBEAT_KEY:
                     latest[message.partition()] = decode_heartbeat(message.value())
