@@ -10,7 +10,7 @@ for name, examples in {"small": 50, "ci": 200, "deep": 5000}.items():
         name, max_examples=examples, deadline=None, suppress_health_check=_SLOW, derandomize=name == "small",
         print_blob=True,
     )  # fmt: skip
-SEEDED = {"small": 1000, "ci": 5000, "deep": 200_000}  # histories of a seeded sweep
+SEEDED = {"small": 1000, "ci": 2500, "deep": 200_000}  # histories of a seeded sweep
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "small")
 settings.load_profile(PROFILE)
 
