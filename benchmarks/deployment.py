@@ -64,7 +64,9 @@ class Deployment:
                 raise KafkaException("topics are still there 20 s after their deletion")
             time.sleep(0.1)
 
-    def start_worker(self, log: Path, data_dir: Path, *, extra: Sequence[str] = ()) -> Rider:
+    def start_worker(
+        self, log: Path, data_dir: Path, *, extra: Sequence[str] = (), python: str = sys.executable
+    ) -> Rider:
         """`consent-stream worker` with default settings; its mark is the line that says `ready`."""
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")},
@@ -74,7 +76,9 @@ class Deployment:
             "CONSENT_DATA_DIR": str(data_dir),
             "CONSENT_TOPIC_PREFIX": self.prefix,
         }
-        return Rider([sys.executable, "-m", "consent_stream", "worker", *extra], environment, log, says_ready)
+        return Rider(
+            [python, "-m", "consent_stream", "worker", *extra], environment, log, says_ready, folder=self.folder
+        )
 
     def _names(self, admin: AdminClient, kept: str) -> list[str]:
         found = admin.list_topics(timeout=10).topics

@@ -60,6 +60,30 @@ def profiler_command() -> list[str]:
     return [str(_environment(PROFILER) / "py-spy")]
 
 
+def compiled_python() -> str | None:
+    """Python of an environment with the product's compiled build (setup.py), made once per state of the sources.
+
+    None without a C compiler. Errors: CalledProcessError when the build fails.
+    """
+    if shutil.which("cc") is None:
+        return None
+    digest = hashlib.sha256()
+    for source in (*sorted((ROOT / "consent_stream").rglob("*.py")), ROOT / "setup.py", ROOT / "pyproject.toml"):
+        digest.update(source.read_bytes())
+    home = cache_dir() / f"bench-compiled-{digest.hexdigest()[:16]}"
+    with _locked(home):
+        if not (home / "ready").exists():
+            say("compiling the product into an environment of its own (once per change) …")
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
+            subprocess.run(
+                [str(home / "bin" / "pip"), "install", "-q", f"{ROOT}[worker]"],
+                env={**os.environ, "CONSENT_COMPILE": "1"},
+                check=True,
+            )
+            (home / "ready").touch()
+    return str(home / "bin" / "python")
+
+
 def _environment(packages: tuple[str, ...]) -> Path:
     """The programs of a virtual environment with `packages`, made once per user."""
     home = cache_dir() / f"bench-{packages[0].replace('==', '-')}"

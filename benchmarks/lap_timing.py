@@ -45,7 +45,12 @@ class Rider:
     """A process under the clock: started on a leash, its mark caught, its output kept for the post-mortem."""
 
     def __init__(
-        self, command: list[str], environment: Mapping[str, str], log: Path, mark: Mark = first_record
+        self,
+        command: list[str],
+        environment: Mapping[str, str],
+        log: Path,
+        mark: Mark = first_record,
+        folder: Path | None = None,  # not the repository: `python -m` would prefer its sources to what is installed
     ) -> None:
         self._log = log
         self._mark = mark
@@ -53,6 +58,7 @@ class Rider:
         self.process = subprocess.Popen(
             leashed(command),
             env=dict(environment),
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

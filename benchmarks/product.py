@@ -6,10 +6,11 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks.deployment import Deployment
-from benchmarks.environments import module_command, rival_environment, say
+from benchmarks.environments import compiled_python, module_command, rival_environment, say
 from benchmarks.gauges import Ends, Usage, usage
 from benchmarks.lap_timing import LAP_SECONDS, LapFailed, Rider
 from benchmarks.oracle import WrongLists, check_lists
@@ -20,6 +21,7 @@ from consent_stream.wire.keys import HEARTBEAT_KEY
 from consent_stream.wire.topics import CHANGES, EVENTS, LEDGER, PARTITIONS, SUPPRESSION
 
 OURS, STOCK = "consent-stream worker", "stock Faust agents, same rules"
+COMPILED = "consent-stream worker, compiled build"
 QUIET_SECONDS = 3.0  # no new fact and no change for so long: nothing follows any more
 SAMPLE_SECONDS = 0.05
 
@@ -58,17 +60,23 @@ class Course:
     group: str
 
 
-def courses(bootstrap: str, scratch: Path, *, events: int, people: int, short_events: int) -> tuple[Course, Course]:
-    """Fill the inputs of both engines; the slow one gets a smaller one."""
+def courses(bootstrap: str, scratch: Path, *, events: int, people: int, short_events: int) -> tuple[Course, ...]:
+    """Fill the inputs of both engines; the slow one gets a smaller one. Ours also runs compiled where that can be."""
     say(f"P2: writing {events:,} and {short_events:,} events and folding their final states …")
     ours = Deployment(bootstrap, scratch / "product", "p2-")
     stock = Deployment(bootstrap, scratch / "stock", "p2s-")
     for deployment in (ours, stock):
         deployment.make_topics()
-    return (
-        Course(OURS, ours, fill(ours, events, people), ours.start_worker, "p2-consent-stream"),
+    given, group = fill(ours, events, people), "p2-consent-stream"
+    found = [
+        Course(OURS, ours, given, ours.start_worker, group),
         Course(STOCK, stock, fill(stock, short_events, people), _stock_starter(stock), "p2s-stock"),
-    )
+    ]
+    if python := compiled_python():
+        found.append(Course(COMPILED, ours, given, partial(ours.start_worker, python=python), group))
+    else:
+        say("P2: no C compiler, so no row of the compiled build")
+    return tuple(found)
 
 
 def _stock_starter(deployment: Deployment) -> Callable[[Path, Path], Rider]:
@@ -88,14 +96,14 @@ def _stock_starter(deployment: Deployment) -> Callable[[Path, Path], Rider]:
     return start
 
 
-def product(both: tuple[Course, ...], scratch: Path, *, repeats: int) -> list[ProductLap]:
+def product(all_courses: tuple[Course, ...], scratch: Path, *, repeats: int) -> list[ProductLap]:
     """All laps, interleaved.
 
     Errors: LapFailed when the lists of a lap are not the oracle's, or a process breaks.
     """
     results = []
     for lap in range(repeats):
-        for course in both:
+        for course in all_courses:
             result = run_lap(course, scratch)
             say(f"P2: lap {lap + 1}/{repeats} {course.engine}: {result.rate:,.0f} events/s")
             results.append(result)
@@ -115,7 +123,7 @@ def run_lap(course: Course, scratch: Path, watch: Callable[[Rider], None] = lamb
         raise LapFailed(f"{course.engine}: {problem}") from problem
     finally:
         rider.stop()
-    if code != 0 and course.engine == OURS:
+    if code != 0 and course.engine != STOCK:
         raise LapFailed(f"{course.engine} ended with {code} after SIGTERM\n{rider.last_lines()}")
     shutil.rmtree(data_dir)
     return _judge(course, rider, samples)

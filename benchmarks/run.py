@@ -81,7 +81,7 @@ def run(bootstrap: str, scratch: Path, parts: Collection[str], sizes: Sizes) -> 
         sections.append(race_section(laps))
     if not {"product", "restore"} & set(parts):
         return sections
-    both = courses(
+    entered = courses(
         bootstrap,
         scratch,
         events=sizes.product_events,
@@ -89,12 +89,12 @@ def run(bootstrap: str, scratch: Path, parts: Collection[str], sizes: Sizes) -> 
         short_events=sizes.product_short_events,
     )
     if "product" in parts:
-        sections.append(product_section(product(both, scratch, repeats=sizes.repeats), PARTITIONS))
+        sections.append(product_section(product(entered, scratch, repeats=sizes.repeats), PARTITIONS))
         profiler = Profiler(scratch / "profile.raw")
-        profiled = run_lap(both[0], scratch, profiler.attach)
+        profiled = run_lap(entered[0], scratch, profiler.attach)
         sections.append(profile_section(stage_costs(profiler.stacks(), profiled.events), profiled))
     if "restore" in parts:
-        rows = [encode_registers(reg) for reg in islice(both[0].given.registers.values(), 5_000)]
+        rows = [encode_registers(reg) for reg in islice(entered[0].given.registers.values(), 5_000)]
         restored = restore(bootstrap, scratch, rows, keys=sizes.keys, repeats=sizes.repeats)
         sections.append(restore_section(restored, PARTITIONS))
     return sections

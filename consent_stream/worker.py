@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import signal
 import sys
 import time
 import tomllib
@@ -73,6 +74,7 @@ def run_worker(settings: Settings, agents: Collection[str], *, simulated_time: b
     keyring = Keyring(roots.keys, roots.current)
     if not policy.tenants:
         log.warning("no tenants in the policy: restrictions are applied, every grant is refused")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the app listens itself: nothing is begun yet
     cluster = _wait_for_topics(settings, simulated_time)
     events = cluster.live[EVENTS.full(settings.topic_prefix)].partitions
     ledger = cluster.live[LEDGER.full(settings.topic_prefix)].partitions

@@ -9,7 +9,7 @@ from __future__ import annotations
 from consent_stream.domain.facts import Fact
 from consent_stream.wire.ledger import decode_fact, encode_fact
 
-REMEMBERED = 20_000  # facts at least, and twice as many at most
+REMEMBERED = 16 << 20  # bytes of facts at least, and twice as many at most
 
 
 class Echo:
@@ -17,6 +17,7 @@ class Echo:
 
     def __init__(self, heard: bool = True) -> None:
         self._heard = heard
+        self._size = 0  # bytes noted since `_recent` began; what was fetched back is not taken off
         self._recent: dict[bytes, Fact] = {}
         self._older: dict[bytes, Fact] = {}
 
@@ -24,8 +25,9 @@ class Echo:
         value = encode_fact(fact)
         if not self._heard:
             return value
-        if len(self._recent) >= REMEMBERED:
-            self._older, self._recent = self._recent, {}
+        if self._size >= REMEMBERED:
+            self._older, self._recent, self._size = self._recent, {}, 0
+        self._size += len(value)
         self._recent[value] = fact
         return value
 

@@ -39,9 +39,10 @@ def test_facts_of_others_are_decoded_and_garbage_is_refused():
         Echo().decode(KEY, b"garbage")
 
 
-def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr(echo, "REMEMBERED", 10)
+def test_memory_is_bounded_by_bytes(monkeypatch):
+    size = len(Echo().encode(fact("e00")))
+    monkeypatch.setattr(echo, "REMEMBERED", 10 * size)
     ours = Echo()
-    values = [ours.encode(fact(f"e{i}")) for i in range(35)]
+    values = [ours.encode(fact(f"e{i:02d}")) for i in range(35)]
     assert len(ours._recent) + len(ours._older) <= 20
-    assert [ours.decode(KEY, value).id for value in values] == [f"e{i}" for i in range(35)]
+    assert [ours.decode(KEY, value).id for value in values] == [f"e{i:02d}" for i in range(35)]
