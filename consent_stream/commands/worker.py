@@ -18,8 +18,7 @@ AGENTS = ("intake", "state")
     "--agents",
     default=",".join(AGENTS),
     show_default=True,
-    help="Which stages run here: intake, state or both. All workers of one deployment choose alike, "
-    "or each stage has workers of its own.",
+    help="Which stages run here: intake, state or both. Workers of one deployment may differ; each stage needs one.",
 )
 @click.option(
     "--metrics",

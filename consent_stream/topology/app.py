@@ -38,16 +38,15 @@ def build_app(
 ) -> SliceApp:
     """The processor as a Faust app; run it with `engine.run`.
 
-    Shapes: `events` and `ledger` are partition counts; `agents` any of AGENTS. Processes with the same agents form one
-    group. Agents apart are groups of their own: Faust's assignor wants all members of a group to be alike.
+    Shapes: `events` and `ledger` are partition counts; `agents` any of AGENTS. All processes of a deployment form one
+    group, whichever agents they run: each gets partitions of the topics that its own agents read.
     """
     prefix = settings.topic_prefix
-    group = f"{prefix}consent-stream" if set(agents) == set(AGENTS) else f"{prefix}consent-stream-{'-'.join(agents)}"
     outputs = [QUARANTINE.full(prefix), LEDGER.full(prefix)]
     if "state" in agents:
         outputs += [CHANGES.full(prefix), *(topic.full(prefix) for topic in SUPPRESSION.values())]
     app = SliceApp(
-        group,
+        f"{prefix}consent-stream",
         kafka=settings,
         datadir=data_dir or settings.data_dir,
         worker_id=settings.worker_id,
