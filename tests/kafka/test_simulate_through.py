@@ -97,16 +97,23 @@ def test_a_worker_that_ends_is_told(kafka: str, tmp_path: Path, monkeypatch: pyt
     assert left_in(kafka) == []
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)])
-def test_an_end_before_the_end_leaves_nothing(kafka: str, sent: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(
+    ("ending", "seen"), [(signal.SIGINT, "-consent.events"), (signal.SIGTERM, "-consent-stream")], ids=["early", "late"]
+)
+def test_an_end_before_the_end_leaves_nothing(kafka: str, tmp_path: Path, ending: signal.Signals, seen: str) -> None:
+    """By Ctrl-C while topics are made; by SIGTERM once a worker has joined its group."""
     files = [str(SCENARIOS / f"T{number:02}.json") for number in range(1, 10)]
     command = leashed([*COMMAND, "--through", kafka, *files])
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    environ = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ) as process:
         deadline = time.monotonic() + 30
-        while not left_in(kafka):
-            assert time.monotonic() < deadline, "it makes no topics"
+        while not any(name.endswith(seen) for name in left_in(kafka)):
+            assert time.monotonic() < deadline, f"nothing like {seen} appears"
             time.sleep(0.1)
-        os.kill(process.pid, sent)
-        process.communicate(timeout=60)
-    assert process.returncode == code
+        assert list(tmp_path.iterdir())
+        process.send_signal(ending)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in told
     assert left_in(kafka) == []
+    assert list(tmp_path.iterdir()) == []
