@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -27,6 +28,14 @@ from consent_stream.wire.topics import EVENTS, TOPICS
 log = logging.getLogger(__name__)
 PARTITIONS = 2  # the fewest on which events can overtake each other
 STOP_S = 15.0
+GONE_ALREADY = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.GROUP_ID_NOT_FOUND,
+    # A worker that crashed is a member until its session lapses; then the group, which has lost the topics of all its
+    # offsets, is forgotten by Kafka itself (offsets.retention.check.interval.ms).
+    KafkaError.NON_EMPTY_GROUP,
+)
+SAYS_WHY = re.compile(r"consent-stream: |FAIL-STOP|[\w.]+(Error|Exception)\b")
 OURS = ("bootstrap", "topic_prefix", "policy", "keys", "data_dir", "worker_id")  # the rest is how Kafka is spoken to
 ROOT_KEY = bytes(ROOT_KEY_BYTES)  # WIRE §4
 KEY_FILE = f'# Of scenarios, for fictional people alone.\ncurrent = 0\n\n[keys]\n0 = "{ROOT_KEY.hex()}"\n'
@@ -84,11 +93,12 @@ class Deployment:
         self._undo.close()
 
     def why_ended(self) -> str | None:
-        """What the worker last said, if it is no longer there."""
+        """What the worker said of it, if it is no longer there."""
         if self._worker is None or self._worker.poll() is None:
             return None
-        said = self._log.read_text(errors="replace").split("\n")
-        return f"code {self._worker.returncode}: {next((line for line in reversed(said) if line.strip()), 'no word')}"
+        said = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()] or ["no word"]
+        # The first error says why; the last ones tell of what fell down after it.
+        return f"code {self._worker.returncode}: {next(filter(SAYS_WHY.match, said), said[-1])}"
 
     def _write_files(self) -> None:
         assert self.settings.policy is not None
@@ -140,7 +150,7 @@ class Deployment:
             try:
                 future.result()
             except KafkaException as error:
-                if error.args[0].code() not in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND):
+                if error.args[0].code() not in GONE_ALREADY:
                     log.warning("%s stays in Kafka: %s", name, error.args[0].str())
 
 

@@ -19,16 +19,15 @@ from consent_stream.topics import SIMULATED_PREFIX
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
-# A link before its fact, texts, a migrated file, base forms, the sharing list, quarantine, a void that travels.
 SAMPLE = (
-    "link-earlier",
-    "sms-start",
-    "import-proof",
-    "base-form-read",
-    "reassigned-sharing",
-    "T27",
-    "T04",
-    "voids-derived",
+    "link-earlier",  # facts that are derived
+    "sms-start",  # texts
+    "import-proof",  # migrated grants
+    "base-form-read",  # rows that a question finds by another spelling
+    "reassigned-sharing",  # the list of shared purposes
+    "T27",  # quarantine
+    "T07",  # an event that has no time but its arrival's
+    "voids-derived",  # voids that travel
 )
 COMMAND = [sys.executable, "-m", "consent_stream", "simulate"]
 
