@@ -18,10 +18,10 @@ def derive(reg: Registers, changed: Iterable[Part], cause: Fact) -> list[Fact]:
 
     New parts go to every link; a new link gets every part that travels. Order: by target key.
     """
+    if not reg.links or not (reg.restrictions or reg.voids or reg.births):  # nobody to tell, or nothing
+        return []
     travelling = [part for part in changed if isinstance(part, Restriction | Void | Birth)]
     new_links = [part for part in changed if isinstance(part, Link) and part.key in reg.links]
-    if not new_links and (not travelling or not reg.links):
-        return []
     targets: dict[bytes, list[Part]] = {}
     for link in new_links:
         whole = list(_passing(reg, _everything(reg), reg.links[link.key]))

@@ -20,6 +20,7 @@ from consent_stream.domain.facts import (
     Delivery,
     Grant,
     Lift,
+    Link,
     Part,
     Request,
     Restriction,
@@ -69,9 +70,17 @@ def concerns(part: Part, channel: str, reg: Registers) -> bool:
 
 def lists_concerned(parts: Sequence[Part], reg: Registers) -> tuple[str, ...]:
     """The lists of a key on whose records some of the parts belong."""
-    if len(parts) == 1 and isinstance(parts[0], Restriction | Grant):
-        return _lists_with(parts[0].node, reg.channels)
-    return tuple(channel for channel in lists_of(reg.channels) if any(concerns(part, channel, reg) for part in parts))
+    found: tuple[str, ...] = ()
+    for part in parts:
+        if isinstance(part, Restriction | Grant):
+            lists = _lists_with(part.node, reg.channels)
+        elif isinstance(part, Link | Request):
+            continue
+        else:
+            lists = tuple(channel for channel in lists_of(reg.channels) if concerns(part, channel, reg))
+        if lists != found:
+            found = tuple(channel for channel in LISTS if channel in lists or channel in found) if found else lists
+    return found
 
 
 def lists_relabelled(parts: Sequence[Part], channels: int) -> tuple[str, ...]:
@@ -94,6 +103,9 @@ def on_list(n: Node, channel: str) -> bool:
 def standing(reg: Registers, channel: str, rules: Tenant, at: int) -> Standing:
     """The standing of a key on one list; `at` is the append time of the event that last changed it there."""
     root, above = _ROOTS[channel], _ABOVE[channel]
+    if not (reg.restrictions or reg.births or reg.bounced or reg.requested):
+        if not any(terms[0] in above for terms in reg.groups):
+            return BLANK
     clearing = _Clearing(reg, rules, channel, at)
     reasons: set[str] = set()
     blocked: set[str] = set()
@@ -101,12 +113,13 @@ def standing(reg: Registers, channel: str, rules: Tenant, at: int) -> Standing:
     for r in reg.restrictions.values():
         n = r.node
         if n in above:
-            if not (reg.lifts and lifted(reg, r, at)) and not clearing.clears(r, root):
+            if not (reg.lifts and lifted(reg, r, at)) and not (reg.groups and clearing.clears(r, root)):
                 reasons.add(r.kind)
                 if newest is None or r[3:] > newest[3:]:
                     newest = r
-        elif (n.purpose, n.channel) == root[:2] and not lifted(reg, r, at) and not clearing.clears(r, n):
-            blocked.add(n.scope)
+        elif n[:2] == root[:2] and not (reg.lifts and lifted(reg, r, at)):
+            if not (reg.groups and clearing.clears(r, n)):
+                blocked.add(n.scope)
     if reg.births and any(at < end for _, end in ages(reg, at)):
         reasons.add("minor")
     if channel != "sharing" and undeliverable(reg, at):
