@@ -147,5 +147,8 @@ def _fold_slice(
         unit.emit(changes, key, change)
     for key, fact in effects.derived:
         unit.emit(ledger, key, fact)
+    for offset in effects.foreign:
+        metrics.IGNORED.labels("other_tenant").inc()
+        log.error("ignored at %s/%d offset %d: another tenant's subject key", piece.topic, piece.partition, offset)
     metrics.FACTS.inc(len(facts))
     metrics.CHANGED.inc(len(effects.rows))

@@ -38,6 +38,7 @@ class Effects(NamedTuple):
     entries: list[tuple[str, bytes, bytes]]  # (list, key, value)
     changes: list[tuple[bytes, bytes]]
     derived: list[tuple[bytes, bytes]]  # facts for the ledger
+    foreign: list[int]  # ledger offsets of facts of one tenant under a key of another: not folded
 
 
 class _Subject:
@@ -64,7 +65,7 @@ class Folder:
     def fold(self, facts: Sequence[tuple[int, Fact]], rows: Iterable[tuple[bytes, bytes | None]]) -> Effects:
         """Fold facts, given with their ledger offsets, into the rows of the keys they name."""
         subjects = {key: _Subject(self._registers(key, row)) for key, row in rows}
-        effects = Effects({}, [], [], [])
+        effects = Effects({}, [], [], [], [])
         for offset, fact in facts:
             self._join(subjects[fact.key], fact, offset + 1, effects)
         for key, subject in subjects.items():
@@ -78,6 +79,10 @@ class Folder:
 
     def _join(self, subject: _Subject, fact: Fact, version: int, effects: Effects) -> None:
         reg, before = subject.reg, subject.standings
+        if reg.tenant and reg.tenant != fact.tenant:
+            # An event may name subject keys in hex, and nobody can tell from one whose it is: the row can.
+            effects.foreign.append(version - 1)
+            return
         rules = self._policy.tenant(fact.tenant)
         fresh, had = not reg.tenant, reg.channels
         wider = bool(had) and fact.channels | had != had

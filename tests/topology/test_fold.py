@@ -125,7 +125,7 @@ def test_what_is_folded_again_says_nothing_and_changes_nothing(seed):
     found.slice(ledger)
     found.restart()
     Random(seed).shuffle(shuffled := list(ledger))
-    assert found.slice(shuffled) == Effects({}, [], [], [])
+    assert found.slice(shuffled) == Effects({}, [], [], [], [])
     assert found.rows == rows
     assert said == (len(found.entries), len(found.changes), len(found.derived))
 
@@ -312,3 +312,38 @@ def test_the_largest_person_fits_into_a_record():
             found.slice([(10 * n + found.slices, fact)])
     values = [*found.rows.values(), *(value for _, _, value in found.entries)]
     assert 2_000_000 < max(map(len, values)) < LARGEST_KEPT
+
+
+def in_tenant(tenant: str, kind: str, ident: str, **data) -> dict:
+    return {**event(kind, ident, **data), "tenant": tenant}
+
+
+def test_a_subject_key_in_another_tenants_event_changes_nothing_there():
+    """A key cannot be recomputed from its hex, so the intake believes it: the row knows whose it is."""
+    two = read_policy({
+        "tenants": {"acme": {}, "other": {}},
+        "sources": {"/edge": {"clock": "ours", "max_evidence": "E4", "tenants": ["*"]}},
+        "notices": {name: [{**NOTICE, "sha256": "00", "effective": "2026-01-01T00:00:00Z", "purposes": ["marketing"]}]
+                    for name in ("acme", "other")},
+    })  # fmt: skip
+    ana = KEYS.subject("acme", "email", ANA["email"])
+    grant = {"keys": [ana.hex()], "contact": "c-9", "channel": "email", "scope": "news", "notice": NOTICE}
+    events = [
+        in_tenant("acme", "preference.set", "e1", **ANA, topics={"other": False}),
+        in_tenant("other", "consent.granted", "e2", **grant, evidence="E3"),
+        in_tenant("other", "subject.erasure_ordered", "e3", keys=[ana.hex()], contact="c-9"),
+        in_tenant("other", "delivery.bounced", "e4", keys=[ana.hex()], channel="email", status="5.1.1"),
+    ]
+    taken = [take_in(orjson.dumps(each), NOON, (0, i), two, KEYS.subject) for i, each in enumerate(events)]
+    facts = [fact for each in taken for fact in each.facts]
+    assert {fact.tenant for fact in facts if fact.key == ana} == {"acme", "other"}
+    own, all_of_it = Fold(two), Fold(two)
+    own.slice([(i, fact) for i, fact in enumerate(facts) if fact.tenant == "acme"])
+    effects = all_of_it.slice(list(enumerate(facts)))
+    effects.foreign.sort()
+    assert effects.foreign == [i for i, fact in enumerate(facts) if fact.key == ana and fact.tenant == "other"]
+    assert all_of_it.rows[ana] == own.rows[ana]
+    assert [each for each in all_of_it.entries if each[1] == ana] == own.entries
+    passed_on = all_of_it.slice([(100 + i, fact) for i, fact in enumerate(all_of_it.derived)])
+    assert ana not in passed_on.rows, "nor over a link"
+    assert passed_on.foreign
