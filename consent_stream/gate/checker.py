@@ -96,7 +96,8 @@ class Checker:
         if asked.bare and not views and decision.allow:
             # Nobody can tell whose key it is: not known here, or another tenant's, is all the same, and no permission.
             decision = Decision(("no_consent",), ())
-        gap = moment.gap if sound and self.reading.session == moment.session else "not_ready"
+        whole = sound and policy is not None and self.reading.session == moment.session
+        gap = moment.gap if whole else "not_ready"
         reasons = _with_gap(gap, decision.reasons) if gap else decision.reasons
         if reasons:
             return _deny(reasons, moment, decision.facts, version)

@@ -7,9 +7,9 @@ whole. Who waits for news waits on `news`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Condition
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 from consent_stream.domain.policy import Policy
 from consent_stream.gate.freshness import Freshness
@@ -20,6 +20,7 @@ from consent_stream.wire.control import PARTITIONS, POLICY, Partitions, decode_p
 from consent_stream.wire.keys import HEARTBEAT_KEY, SUBJECT_KEY_BYTES
 from consent_stream.wire.vector import Heartbeat, decode_heartbeat
 
+T = TypeVar("T")
 Phase = Literal["connecting", "catching up", "following", "refused", "closed"]
 
 
@@ -107,17 +108,20 @@ class Reading:
     def take_control(self, records: Iterable[Record]) -> None:
         """Records of `consent.control`. One that cannot be read leaves nothing in place of what it replaced."""
         for record in records:
-            try:
-                if record.key == POLICY and not self._pinned:
-                    self.policy = None
-                    self.policy = decode_policy(record.value)
-                elif record.key == PARTITIONS:
-                    self.counts = None
-                    self.counts = decode_partitions(record.value)
+            if record.key == POLICY and not self._pinned:
+                self.policy = self._read(decode_policy, record.value)
+            elif record.key == PARTITIONS:
+                self.counts = self._read(decode_partitions, record.value)
+                if self.counts is not None:
                     self.freshness.expect(self.counts.events)
-            except WireError as error:
-                self.alarms[error.code] += 1
         self._tell()
+
+    def _read(self, decode: Callable[[bytes | None], T], value: bytes | None) -> T | None:
+        try:
+            return decode(value)
+        except WireError as error:
+            self.alarms[error.code] += 1
+            return None
 
     @property
     def why_incomplete(self) -> str | None:

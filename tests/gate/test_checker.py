@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from consent_stream.domain.facts import CONTACT, SMS
+from consent_stream.gate import reading
 from consent_stream.gate.checker import Checker, Clock
 from consent_stream.gate.question import Question
-from consent_stream.wire.control import encode_policy
+from consent_stream.wire.control import decode_policy, encode_policy
 from consent_stream.wire.keys import Keyring
 from tests.gate.made import ANA, ANAS, RING, SECOND, entry, grant, restriction
 from tests.gate.mailer import LIMIT, NOON, Mailer
@@ -175,3 +176,23 @@ def test_a_restriction_of_another_scope_does_not_concern(mailer):
     mailer.rows((ANAS, entry(grant(), restriction("topic_opt_out", "offers"))))
     assert mailer.ask().allow
     assert mailer.ask(scope="offers").reasons == ("topic_opt_out", "no_consent")
+
+
+def test_an_answer_never_falls_between_two_policies(monkeypatch):
+    """The defaults may permit what the tenant's own policy forbids, and each worker that starts writes it anew."""
+    strict = {"acme": {"min_evidence": "E4"}}
+    mailer = Mailer(strict).get_ready()
+    mailer.rows((ANAS, entry(grant())))
+    assert mailer.ask().reasons == ("evidence_too_low",)
+    answers = []
+
+    def decoding(value):
+        answers.append(mailer.ask())
+        return decode_policy(value)
+
+    monkeypatch.setattr(reading, "decode_policy", decoding)
+    mailer.control(encode_policy(strict))
+    assert [verdict.allow for verdict in answers] == [False]
+    moment = mailer.checker.moment(settled=True)
+    mailer.reading.policy = None  # one that cannot be read came after the look at the clocks
+    assert mailer.checker.ask(Question("acme", email=ANA, scope="news"), moment).reasons == ("not_ready",)
