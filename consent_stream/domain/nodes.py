@@ -29,14 +29,21 @@ EVERYTHING = Node(ANY, ANY, ANY)
 
 def valid_scope(scope: object) -> bool:
     """Non-empty text of at most 256 bytes without empty segments; `*` only as a whole."""
-    if not isinstance(scope, str) or not scope:
+    if not isinstance(scope, str):
         return False
+    return _valid_short(scope) if len(scope) <= 64 else _valid(scope)
+
+
+def _valid(scope: str) -> bool:
     if scope == ANY:
         return True
     try:
         return len(scope.encode()) <= SCOPE_BYTES and all(part and part != ANY for part in scope.split("/"))
     except UnicodeEncodeError:  # a lone surrogate is no text
         return False
+
+
+_valid_short = lru_cache(8192)(_valid)
 
 
 @lru_cache(65536)
