@@ -14,9 +14,11 @@ from consent_stream.wire.avro import (
     read_time,
     text,
 )
+from consent_stream.wire.keys import SUBJECT_KEY_BYTES
 from consent_stream.wire.parts import ORIGINS, READERS, WRITERS, read_channels, read_origin
 from consent_stream.wire.schemas import LEDGER_FACT, check_header
 
+_KINDS = (b"\x01a", b"\x01c")  # version and kind of a subject key
 _HEADS: Remembered[str] = Remembered(lambda tenant: LEDGER_FACT + text(tenant))
 
 
@@ -43,8 +45,10 @@ def encode_fact(fact: Fact) -> bytes:
     return b"".join(out)
 
 
-def decode_fact(key: bytes, b: bytes) -> Fact:
-    """The fact in a ledger record. Errors: `WireError` when the bytes are no ledger fact of a known schema."""
+def decode_fact(key: bytes | None, b: bytes) -> Fact:
+    """The fact in a ledger record. Errors: `WireError` when it has no subject key or is of no known schema."""
+    if key is None or len(key) != SUBJECT_KEY_BYTES or key[:2] not in _KINDS:
+        raise WireError("bad_key", "a ledger record without a subject key")
     check_header(b, LEDGER_FACT)
     try:
         tenant, p = read_shared(b, 10)

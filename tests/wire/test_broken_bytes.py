@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from consent_stream.wire.avro import Remembered, WireError, long, read_blob, read_long, read_shared, read_text, text
+from consent_stream.wire.keys import HEARTBEAT_KEY
 from consent_stream.wire.ledger import decode_fact
 from consent_stream.wire.records import read_events
 from consent_stream.wire.state import decode_registers, encode_registers
@@ -191,3 +192,12 @@ def test_remembering_does_not_mix_things_up():
     value = newest()["consent_state"].values[2]
     for _ in range(3):
         assert encode_registers(decode_registers(value)) == value
+
+
+@pytest.mark.parametrize("key", [None, b"", b"\0meta", KEY[:-1], KEY + b"\0", HEARTBEAT_KEY, b"\2" + KEY[1:]])
+def test_a_ledger_record_without_a_subject_key_is_refused(key):
+    """Folded, it would stop the table, overwrite the table's own offsets, or stand in for a heartbeat."""
+    (value, *_) = newest()["ledger_fact"].values
+    with pytest.raises(WireError) as refused:
+        decode_fact(key, value)
+    assert refused.value.code == "bad_key"
