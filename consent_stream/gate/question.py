@@ -29,6 +29,9 @@ class Question(NamedTuple):
     scope: str = "*"
     at: int | datetime | None = None
 
+    def __repr__(self) -> str:  # a mailer logs what it asked: no address, no contact
+        return f"<Question of {self.tenant}: {self.purpose}, scope {self.scope}>"
+
 
 class Asked(NamedTuple):
     """The rows to look at. fault: the reason that stands in place of an answer, empty when there is none."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from consent_stream.gate.question import Asked, subjects
+from consent_stream.gate.question import Asked, Question, subjects
 from consent_stream.wire.keys import Keyring
 from tests.gate.made import ANA, ANAS, RING
 
@@ -76,3 +76,12 @@ def test_a_bare_key_is_not_enough_while_several_key_ids_are_live():
 
 def test_a_tenant_that_is_no_text_has_no_key():
     assert asked(tenant="\ud800", email=ANA).fault == "unknown_tenant_key"
+
+
+def test_a_question_shows_nobody():
+    asked = Question("acme", email="ana@example.com", contact="c-42", scope="news")
+    for shown in (repr(asked), str(asked), f"{asked}", repr([asked]), repr(asked._replace(email=None, phone="+1201"))):
+        assert "ana" not in shown
+        assert "c-42" not in shown
+        assert "1201" not in shown
+    assert repr(asked) == "<Question of acme: marketing, scope news>"
