@@ -9,7 +9,7 @@ address settled whose fact is still on its way through a contact; here the repor
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import insort
 from collections.abc import Mapping
 
 from consent_stream.wire.vector import HOPS, Point, Progress, Vector, join, meet
@@ -23,7 +23,7 @@ class Waiting:
     def __init__(self, partition: int, senders: int) -> None:
         self.partition = partition
         self._senders = senders  # ledger partitions
-        self._pending: dict[tuple[int, int], deque[Progress]] = {}
+        self._pending: dict[tuple[int, int], list[Progress]] = {}  # by their ends here, the least first
         self._in_effect: list[dict[int, Vector]] = [{} for _ in range(HOPS + 1)]
 
     def report(self, progress: Progress) -> None:
@@ -31,18 +31,21 @@ class Waiting:
         if not (0 <= progress.hop <= HOPS and self.partition < len(progress.ends) == self._senders):
             return
         sender = progress.partition if progress.hop else min(progress.vector, default=-1)
-        pending = self._pending.setdefault((progress.hop, sender), deque())
-        pending.append(progress)
+        pending = self._pending.setdefault((progress.hop, sender), [])
+        # In order as a rule; not where old reports are read again, or the ledger was made anew and counts from 0.
+        insort(pending, progress, key=self._end)
         if len(pending) > _PENDING:
-            self._pending[(progress.hop, sender)] = deque(list(pending)[::2])
+            del pending[1::2]
+
+    def _end(self, progress: Progress) -> int:
+        return progress.ends[self.partition]
 
     def advance(self, position: int) -> None:
         """Let those reports take effect whose facts lie before `position`, the next offset to apply."""
         for (hop, sender), pending in self._pending.items():
-            while pending and pending[0].ends[self.partition] <= position:
-                there = self._in_effect[hop]
-                key = sender if hop else -1
-                there[key] = join(there.get(key, {}), pending.popleft().vector)
+            there, key = self._in_effect[hop], sender if hop else -1
+            while pending and self._end(pending[0]) <= position:
+                there[key] = join(there.get(key, {}), pending.pop(0).vector)
 
     def vector(self, hop: int) -> Vector:
         """What is applied here: hop 0 without derived facts, 1 and 2 with those of so many derivations."""

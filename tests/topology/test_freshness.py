@@ -122,6 +122,16 @@ def test_more_reports_than_can_wait_lose_only_detail():
     assert waiting.applied == {0: Point(last, last)}
 
 
+def test_a_report_of_a_ledger_that_was_longer_holds_no_later_one_back():
+    """A ledger made anew, or cut, within the minute of reports that a worker reads when it starts."""
+    waiting = Waiting(0, 1)
+    waiting.report(intake(0, 900, HOUR, 1_000_000))
+    for i in range(1, 3 * _PENDING):
+        waiting.report(intake(0, i, HOUR + i, i))
+        waiting.advance(i)
+        assert waiting.applied == {0: Point(i, HOUR + i)}
+
+
 # -- a whole deployment, made up: events cause facts, facts cause facts, and everyone reports when it pleases
 
 
