@@ -126,6 +126,11 @@ class Progress:
             if (part := self._parts.get(tp)) is not None:
                 part.committed = offset
 
+    def is_committed(self, tp: TP, offset: int) -> bool:
+        """Whether the group has exactly that offset of a partition that is still ours."""
+        part = self._parts.get(tp)
+        return part is not None and (part.committed or 0) == offset
+
     def positions(self) -> dict[TP, Position]:
         self.advance()
         return {tp: _position(part) for tp, part in self._parts.items()}

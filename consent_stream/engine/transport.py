@@ -59,8 +59,9 @@ class SliceConsumer(driver.Consumer):  # type: ignore[misc]
             if start.rewound:
                 log.error("%s/%d: read again from offset %d", tp.topic, tp.partition, start.offset)
         # A rewind must outlive this process: it is committed before the first slice of the new fold is.
-        await self.commit()
-        self.app.tables.rewound()
+        await self.commit() or await self.force_commit()  # the first may only have waited for another one's
+        if all(self.progress.is_committed(tp, start.offset) for tp, start in starts.items() if start.rewound):
+            self.app.tables.rewound()  # else the group refused it, for it rebalances: the next round rewinds again
         log.info("positions %s", {f"{tp.topic}/{tp.partition}": s.offset for tp, s in sorted(starts.items())})
 
     def positions(self) -> dict[TP, Position]:

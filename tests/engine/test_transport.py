@@ -11,6 +11,7 @@ from mode.utils.queues import FlowControlEvent
 
 from consent_stream.engine import transport as module
 from consent_stream.engine.progress import Progress, Room
+from consent_stream.engine.starts import Start
 from consent_stream.engine.transport import SliceConsumer
 
 A, B = TP("t", 0), TP("t", 1)
@@ -284,6 +285,32 @@ def test_a_refused_commit_is_not_taken_for_one() -> None:
         bench.consumer._thread.commit = taken
         assert await bench.consumer.force_commit() is True
         assert bench.commits == [{A: 2}]
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(("answers", "forgotten"), [([True], 1), ([False, True], 1), ([False, False], 0)])
+def test_a_rewind_is_remembered_until_its_commit_is_taken(answers: list[bool], forgotten: int) -> None:
+    """A group that rebalances at that moment refuses it: the next round must fold the source again, not go on."""
+
+    async def go() -> None:
+        bench, marks = Bench(), []
+        consumer = bench.consumer
+
+        async def seek(states: Any) -> dict[TP, Start]:
+            return {A: Start(0, 500, rewound=True), B: Start(7, 7)}
+
+        async def commit(offsets: dict[TP, int]) -> bool:
+            assert offsets == {A: 0}
+            if not answers[1:] and not forgotten:
+                consumer.progress.clear()  # revoked meanwhile
+            return answers.pop(0)
+
+        consumer._thread.take_positions, consumer._thread.commit = seek, commit
+        consumer.app.tables = SimpleNamespace(source_states=dict, rewound=lambda: marks.append("forgotten"))
+        await consumer.perform_seek()
+        assert len(marks) == forgotten
+        assert answers == []
 
     asyncio.run(go())
 
