@@ -81,9 +81,10 @@ def _take_slice(
     piece: Slice, unit: Unit, policy: Policy, keyring: Keyring, echo: Echo, ledger: str, quarantine: str
 ) -> None:
     counts: list[str] = []
-    emit, encode, key_of, partition = unit.emit, echo.encode, keyring.subject, piece.partition
+    emit, encode, partition = unit.emit, echo.encode, piece.partition
+    key_of, older = keyring.subject, keyring.older
     for record in piece.records:
-        taken = take_in(record.value, record.timestamp * 1000, (partition, record.offset), policy, key_of)
+        taken = take_in(record.value, record.timestamp * 1000, (partition, record.offset), policy, key_of, older)
         for fact in taken.facts:
             emit(ledger, fact.key, encode(fact))
         if taken.counts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from consent_stream.domain.events import CODES, qualify
@@ -28,10 +29,19 @@ class Intake(NamedTuple):
     counts: list[str]
 
 
-def take_in(value: bytes | None, received: int, place: tuple[int, int], policy: Policy, key_of: KeyOf) -> Intake:
+def take_in(
+    value: bytes | None,
+    received: int,
+    place: tuple[int, int],
+    policy: Policy,
+    key_of: KeyOf,
+    older: Sequence[KeyOf] = (),
+) -> Intake:
     """What one record says.
 
-    Shapes: `received` microseconds of append time; `place` (partition, offset) in `consent.events`.
+    Shapes: `received` microseconds of append time; `place` (partition, offset) in `consent.events`; `key_of` makes keys
+    under the current key id, `older` under each other one that is live. Facts go under all of them: a link, a grant or
+    a block that stands under an older key is reached by what follows it only there.
     Laws: never raises for what a sender wrote; facts or a refusal come out, or both, or counts alone.
     """
     try:
@@ -39,13 +49,13 @@ def take_in(value: bytes | None, received: int, place: tuple[int, int], policy: 
     except WireError as exc:
         return Intake([], Refusal(exc.code, str(exc)), [])
     if len(events) == 1:
-        facts, code, counts = _one(events[0], received, place, policy, key_of)
+        facts, code, counts = _one(events[0], received, place, policy, key_of, older)
         return Intake(facts, Refusal(code) if code else None, counts)
     found: list[Fact] = []
     counted: list[str] = []
     refused: dict[int, str] = {}
     for index, event in enumerate(events):
-        facts, code, counts = _one(event, received, place, policy, key_of)
+        facts, code, counts = _one(event, received, place, policy, key_of, older)
         found += facts
         counted += counts
         if code:
@@ -55,8 +65,11 @@ def take_in(value: bytes | None, received: int, place: tuple[int, int], policy: 
 
 
 def _one(
-    event: Any, received: int, place: tuple[int, int], policy: Policy, key_of: KeyOf
+    event: Any, received: int, place: tuple[int, int], policy: Policy, key_of: KeyOf, older: Sequence[KeyOf]
 ) -> tuple[list[Fact], str | None, list[str]]:
     if not isinstance(event, dict):
         return [], "not_cloudevent", []
-    return qualify(event, received, place, policy, key_of)
+    facts, code, counts = qualify(event, received, place, policy, key_of)
+    for key_then in older:
+        facts += qualify(event, received, place, policy, key_then).facts
+    return facts, code, counts

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 ROOT_KEY_BYTES = 32
 SUBJECT_KEY_BYTES = 19
@@ -48,6 +48,8 @@ class Keyring:
         self.current = max(kids) if current is None else current
         if self.current not in kids:
             raise ValueError(f"the current key id {self.current} is not among the keys")
+        # `subject` under each other live key id: what is written while keys rotate.
+        self.older = tuple(partial(self.under, kid) for kid in self.kids if kid != self.current)
         self.tenant_key = lru_cache(4096)(self._tenant_key)
         self._recent = lru_cache(_CACHED)(self._subject)
 
