@@ -52,14 +52,12 @@ class Registers:
         "requested",
         "restrictions",
         "tenant",
-        "version",
         "voids",
     )  # fmt: skip
 
     def __init__(self, tenant: str = "", channels: int = 0) -> None:
         self.tenant = tenant
         self.channels = channels
-        self.version = 0  # 1 + the ledger offset of the fact that last changed the key
         self.restrictions: dict[Slot, Restriction] = {}
         self.groups: dict[Terms, list[Grant]] = {}
         self.lifts: dict[tuple[str, Node], tuple[Lift, ...]] = {}

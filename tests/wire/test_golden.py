@@ -131,4 +131,4 @@ def test_a_comparison_of_registers_sees_every_slot():
     full = decode_registers(newest()["consent_state"].values[2])
     empty = decode_registers(newest()["consent_state"].values[0])
     same = {name for name, found in slots(full).items() if found == slots(empty)[name]}
-    assert same == {"tenant", "version"}
+    assert same == {"tenant"}
