@@ -168,7 +168,9 @@ def _partition_faults(topic: Topic, name: str, live: Mapping[str, LiveTopic], pr
         yield Difference(name, "partitions", str(topic.partitions), str(count), True, why)
     ledger = live.get(LEDGER.full(prefix))
     if topic.shares_partitions and ledger is not None and count != ledger.partitions:
-        why = f"it must have as many as {LEDGER.full(prefix)}; make it anew, counts are never altered"
+        # A list made anew alone would stay empty: what is known already is not written again.
+        with_it = "" if topic is STATE else f" and {STATE.full(prefix)}"
+        why = f"it must have as many as {LEDGER.full(prefix)}; make it{with_it} anew while no worker runs"
         yield Difference(name, "partitions", str(ledger.partitions), str(count), True, why)
 
 
