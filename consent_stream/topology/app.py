@@ -18,7 +18,7 @@ from consent_stream.topology.intake import take_in
 from consent_stream.topology.pulse import Pulse
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.keys import Keyring
-from consent_stream.wire.records import error_headers
+from consent_stream.wire.records import error_headers, fit_for_quarantine
 from consent_stream.wire.topics import CHANGES, EVENTS, LEDGER, QUARANTINE, STATE, SUPPRESSION
 
 log = logging.getLogger(__name__)
@@ -92,8 +92,10 @@ def _take_slice(
         if taken.refusal:
             code, message, events = taken.refusal
             place = (piece.topic, partition, record.offset)
-            headers = error_headers(code, "intake", place, message, events, record.headers)
-            emit(quarantine, record.key, record.value, headers=headers)
+            key, value, original, cut = fit_for_quarantine(record.key, record.value, record.headers)
+            if cut:
+                message = f"{message}; cut, the whole record is at its place"
+            emit(quarantine, key, value, headers=error_headers(code, "intake", place, message, events, original))
             metrics.QUARANTINED.labels(code, "intake").inc()
             if code == "too_large":  # a withdrawal may be in it
                 log.warning("quarantined %s at %s/%d offset %d: a withdrawal may be in it", code, *place)

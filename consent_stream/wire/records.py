@@ -12,6 +12,7 @@ import orjson
 from consent_stream.wire import lenient
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.schemas import CONSENT_EVENT, schema
+from consent_stream.wire.topics import LARGEST_KEPT
 
 MAX_VALUE = 256 * 1024  # bytes
 MAX_BATCH = 1000  # events in one record
@@ -71,6 +72,20 @@ def _read_avro(value: bytes) -> dict[str, Any]:
     event = {name: field for name, field in record.items() if field is not None}
     event["data"] = extra | data
     return event
+
+
+def fit_for_quarantine(
+    key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]
+) -> tuple[bytes | None, bytes | None, Headers, bool]:
+    """A record as it came, or, where no topic of ours would take it, the beginning of its value alone: cut.
+
+    A broker measures what a sender compressed: 40 MiB of blanks are a few KiB to it, and our producer refuses them.
+    """
+    kept = list(headers)
+    size = len(key or b"") + len(value or b"") + sum(len(name) + len(raw or b"") for name, raw in kept)
+    if size <= LARGEST_KEPT:
+        return key, value, kept, False
+    return None, (value or b"")[:MAX_VALUE], [], True
 
 
 def error_headers(
