@@ -34,7 +34,7 @@ from consent_stream.wire.vector import (
 
 log = logging.getLogger(__name__)
 BEAT_S = 0.1
-AT_LEAST_EVERY_S = 1.0
+AGE_EVERY_S = 0.3  # where only time went by; three hops of it stay well below any staleness limit
 LOOK_BACK_S = 60  # reports older than this tell of nothing that newer ones do not
 TIMEOUT_S = 5.0
 
@@ -86,7 +86,7 @@ class Pulse:
             self._look_again()
         ends: tuple[int, ...] | None = None
         vector = event_vector(events)
-        if vector and self._due("intake", vector):
+        if vector and self._due("intake", [vector]):
             ends = self._ends()
             self._report(Progress("intake", 0, -1, vector, ends))
         if "state" in self._agents:
@@ -109,12 +109,14 @@ class Pulse:
             if vectors[hop]:
                 self._report(Progress("state", hop + 1, q, vectors[hop], ends))
 
-    def _due(self, what: object, content: object) -> bool:
+    def _due(self, what: object, vectors: list[Vector]) -> bool:
+        """Whether to report: at once when something was applied, else now and then."""
         now = time.monotonic()
+        offsets = [{p: point.offset for p, point in vector.items()} for vector in vectors]
         known, at = self._said.get(what, (None, 0.0))
-        if known == content and now - at < AT_LEAST_EVERY_S:
+        if known == offsets and now - at < AGE_EVERY_S:
             return False
-        self._said[what] = (content, now)
+        self._said[what] = (offsets, now)
         return True
 
     def _receive(self, owned: Positions) -> None:
