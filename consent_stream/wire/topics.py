@@ -58,8 +58,8 @@ class Topic:
 LARGEST_KEPT = 32 * MIB
 LARGEST_QUARANTINED = LARGEST_KEPT + 64 * 1024  # the same bytes, of an event or a fact, and their error headers
 
-# Heartbeats come several times a second under one key: short segments let compaction take the old ones away, or a gate that
-# starts would read a week of them. Compaction within six hours also bounds how long an overwritten value can be read.
+# Heartbeats come several times a second under one key: short segments let compaction take the old ones away, or a gate
+# that starts would read a week of them. Compaction within six hours also bounds how long an overwritten value is read.
 _COMPACTED_LIVELY = {
     "segment.ms": str(HOUR),
     "segment.bytes": str(64 * MIB),
