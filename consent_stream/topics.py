@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -16,7 +16,22 @@ from confluent_kafka.admin import (
 )
 
 from consent_stream.settings import Settings, SettingsError
-from consent_stream.wire.topics import EVENTS, TOPICS, Difference, LiveTopic, Topic, differences, fatal
+from consent_stream.wire.control import TOPICS as CONTROL_TOPICS
+from consent_stream.wire.control import decode_topics
+from consent_stream.wire.topics import (
+    CONTROL,
+    EVENTS,
+    LEDGER,
+    STATE,
+    SUPPRESSION,
+    TOPICS,
+    Difference,
+    LiveTopic,
+    Topic,
+    differences,
+    fatal,
+    torn,
+)
 
 TIMEOUT = 10.0  # seconds for one answer; a broker far away with TLS and SASL takes two or three to say hello
 EMBEDDED_CLUSTER = "mockCluster"  # librdkafka's mock cluster gives itself an id that begins so
@@ -173,3 +188,46 @@ def check_topics(settings: Settings, *, simulated_time: bool = False) -> Cluster
     if found:
         raise TopicsRefused(found)
     return cluster
+
+
+def check_incarnations(settings: Settings) -> dict[str, str]:
+    """The topic ids of ledger, state and lists, to be recorded in `consent.control`, if they still belong together.
+
+    Errors: KafkaException when Kafka does not answer; TopicsRefused when some were made anew and others not.
+    """
+    prefix = settings.topic_prefix
+    names = [topic.full(prefix) for topic in (LEDGER, STATE, *SUPPRESSION.values())]
+    admin = AdminClient({**settings.librdkafka(), "log_level": 0})
+    asked = admin.describe_topics(TopicCollection(names), request_timeout=TIMEOUT)
+    found = {name: str(asked[name].result(TIMEOUT).topic_id) for name in names}
+    known = _recorded(settings)
+    why = torn(known, found, prefix) if known else None
+    if why:
+        raise TopicsRefused([Difference(names[0], "incarnation", "of the others", "another", True, why)])
+    return found
+
+
+def _recorded(settings: Settings) -> dict[str, str]:
+    """The newest record of topic ids; empty when there is none."""
+    control = TopicPartition(CONTROL.full(settings.topic_prefix), 0)
+    newest: dict[str, str] = {}
+    reader = Consumer(settings.consumer(**{"group.id": "control-unused", "log_level": 0}))  # no group is joined
+    try:
+        control.offset, end = reader.get_watermark_offsets(control, timeout=TIMEOUT)
+        reader.assign([control])
+        deadline = time.monotonic() + TIMEOUT
+        while control.offset < end:
+            message = reader.poll(0.2)
+            if message is None:
+                (control,) = reader.position([control])  # past what compaction or a transaction left behind
+                if time.monotonic() > deadline:
+                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+                continue
+            if message.error() is not None:
+                raise KafkaException(message.error())
+            control.offset = message.offset() + 1
+            if message.key() == CONTROL_TOPICS and message.value() is not None:
+                newest = decode_topics(message.value())
+    finally:
+        reader.close()
+    return newest

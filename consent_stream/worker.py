@@ -18,8 +18,8 @@ from confluent_kafka import KafkaException, Producer
 from consent_stream.domain.policy import Policy, PolicyError, read_policy
 from consent_stream.keyfile import DEVELOPMENT_WARNING, load_keys
 from consent_stream.settings import Settings, SettingsError
-from consent_stream.topics import Cluster, Unreachable, check_topics
-from consent_stream.wire.control import Partitions, encode_partitions, encode_policy
+from consent_stream.topics import Cluster, Unreachable, check_incarnations, check_topics
+from consent_stream.wire.control import Partitions, encode_partitions, encode_policy, encode_topics
 from consent_stream.wire.keys import Keyring
 from consent_stream.wire.topics import CONTROL, EVENTS, LEDGER
 
@@ -78,7 +78,8 @@ def run_worker(settings: Settings, agents: Collection[str], *, simulated_time: b
     cluster = _wait_for_topics(settings, simulated_time)
     events = cluster.live[EVENTS.full(settings.topic_prefix)].partitions
     ledger = cluster.live[LEDGER.full(settings.topic_prefix)].partitions
-    publish_control(settings, table, events, ledger)
+    ids = {} if cluster.embedded else check_incarnations(settings)  # that one has no topic ids, and no past
+    publish_control(settings, table, events, ledger, ids)
     app = build_app(settings, policy, keyring, events=events, ledger=ledger, agents=agents)
 
     @app.on_ready
@@ -93,8 +94,12 @@ def run_worker(settings: Settings, agents: Collection[str], *, simulated_time: b
     run(app)
 
 
-def publish_control(settings: Settings, policy: Mapping[str, Any], events: int, ledger: int) -> None:
+def publish_control(
+    settings: Settings, policy: Mapping[str, Any], events: int, ledger: int, topic_ids: Mapping[str, str]
+) -> None:
     """Tell every gate how many partitions there are and by which choices of the tenants it must decide.
+
+    And the next worker, which incarnations of the topics belong together.
 
     Errors: KafkaException when the broker does not take it.
     """
@@ -106,7 +111,10 @@ def publish_control(settings: Settings, policy: Mapping[str, Any], events: int, 
             failed.append(error)
 
     topic = CONTROL.full(settings.topic_prefix)
-    for key, value in (encode_partitions(Partitions(events, ledger)), encode_policy(policy.get("tenants", {}))):
+    records = [encode_partitions(Partitions(events, ledger)), encode_policy(policy.get("tenants", {}))]
+    if topic_ids:
+        records.append(encode_topics(topic_ids))
+    for key, value in records:
         producer.produce(topic, value, key, 0, on_delivery=proven)
     if producer.flush(30) or failed:
         raise KafkaException(failed[0] if failed else "the broker did not answer")

@@ -16,6 +16,7 @@ from consent_stream.wire.avro import WireError
 
 POLICY = b"policy"  # {"tenants": …}: the table of that name in the policy file
 PARTITIONS = b"partitions"  # {"events": P, "ledger": Q}
+TOPICS = b"topics"  # {name: topic id} of ledger, state and lists, which belong together
 
 
 class Partitions(NamedTuple):
@@ -59,6 +60,19 @@ def decode_partitions(value: bytes | None) -> Partitions:
     if not all(type(count) is int and count > 0 for count in counts):
         raise WireError("bad_partitions", "a control record that counts no partitions")
     return counts
+
+
+def encode_topics(ids: Mapping[str, str]) -> tuple[bytes, bytes]:
+    """Key and value of the record that tells which incarnations of ledger, state and lists were written together."""
+    return TOPICS, orjson.dumps(dict(ids), option=orjson.OPT_SORT_KEYS)
+
+
+def decode_topics(value: bytes | None) -> dict[str, str]:
+    """Errors: `WireError` when it is none."""
+    table = _table(value, "topics")
+    if not all(isinstance(ident, str) for ident in table.values()):
+        raise WireError("bad_topics", "a control record whose topics have no ids")
+    return table
 
 
 def _table(value: bytes | None, name: str) -> dict[str, Any]:

@@ -212,3 +212,26 @@ def _canonical(value: str) -> str:
         return repr(float(value))
     except ValueError:
         return ",".join(sorted(part.strip() for part in value.split(",")))
+
+
+def torn(known: Mapping[str, str], found: Mapping[str, str], prefix: str = "") -> str | None:
+    """Why topics no longer belong together: some were made anew (their ids differ) and others not. None: they do.
+
+    Shapes: full name → topic id, of ledger, state and lists, as recorded and as found.
+    The state is folded from the ledger and the lists are written when it changes. So a new state is filled again and
+    fills the lists again; but a new list beside the old state stays empty and allows, and a new ledger counts versions
+    from 1, so that readers, who keep the greater version, would keep what was before the next "no".
+    """
+    anew = {name for name in known if found.get(name) != known[name]}
+    if not anew or anew == set(known):
+        return None
+    kept = ", ".join(sorted(set(known) - anew))
+    if LEDGER.full(prefix) in anew:
+        return f"{LEDGER.full(prefix)} was made anew, but not {kept}: its versions would be taken for old ones"
+    lists = sorted(anew - {STATE.full(prefix)})
+    if lists and STATE.full(prefix) not in anew:
+        return (
+            f"{', '.join(lists)} was made anew, but not {STATE.full(prefix)}: it would stay empty; "
+            f"make {STATE.full(prefix)} anew as well, and all of them are filled again from the ledger"
+        )
+    return None

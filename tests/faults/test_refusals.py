@@ -12,7 +12,8 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from consent_stream.cli import main
 from consent_stream.dev.kafka import LocalKafka
 from consent_stream.dev.ports import free_ports
-from consent_stream.wire.topics import LEDGER, STATE, SUPPRESSION
+from consent_stream.topics import TopicAdmin
+from consent_stream.wire.topics import LEDGER, STATE, SUPPRESSION, TOPICS
 from tests.faults.deployment import Deployment, Worker, await_that, deployed
 from tests.faults.population import POLICY
 
@@ -122,3 +123,29 @@ def test_missing_topics_and_wrong_partition_counts_are_refused(kafka: str, tmp_p
     line = refusal(deployment.worker("w2").start(), 1)
     assert STATE.full(prefix) in line
     assert LEDGER.full(prefix) in line
+
+
+@pytest.mark.kafka
+def test_a_list_made_anew_beside_the_old_state_is_not_worked_on(kafka: str, tmp_path: Path, prefix: str) -> None:
+    with deployed(kafka, tmp_path, prefix, POLICY) as deployment:
+        assert deployment.worker("first").start().await_ready().stop() == 0
+        admin = AdminClient({"bootstrap.servers": kafka})
+        email = SUPPRESSION["email"].full(prefix)
+
+        def make_anew(name: str) -> None:
+            admin.delete_topics([name])[name].result(30)
+            await_that(f"{name} gone", lambda: name not in admin.list_topics(timeout=10).topics, 20)
+            TopicAdmin(deployment.settings).create({t: t.partitions for t in TOPICS if t.full(prefix) == name}, 1)
+            await_that(f"{name} led", lambda: _led(admin, name), 20)
+
+        make_anew(email)
+        line = refusal(deployment.worker("second").start(), 1)
+        assert email in line
+        assert "would stay empty" in line
+        make_anew(STATE.full(prefix))  # as it is told to
+        assert deployment.worker("third").start().await_ready().stop() == 0
+
+
+def _led(admin: AdminClient, name: str) -> bool:
+    topic = admin.list_topics(timeout=10).topics.get(name)
+    return topic is not None and bool(topic.partitions) and all(p.leader >= 0 for p in topic.partitions.values())
