@@ -13,6 +13,7 @@ from faust.types import TP
 
 from .failure import fail_stop
 from .fetchclock import FetchClock
+from .headernames import tolerate
 from .progress import Fetched, Room
 from .starts import SourceState, Start, choose_start
 
@@ -36,7 +37,9 @@ class SliceThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def on_start(self) -> None:
         await super().on_start()
-        self._clock = FetchClock(self._ensure_consumer()._fetcher)
+        fetcher = self._ensure_consumer()._fetcher
+        tolerate(fetcher)
+        self._clock = FetchClock(fetcher)  # wraps the method that was just replaced
 
     async def crash(self, reason: BaseException) -> None:
         fail_stop(reason)

@@ -5,10 +5,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from tests.engine.harness import Pipeline, Worker, until
+from tests.engine.rawbatch import BAD, batch, produce
 
 pytestmark = pytest.mark.kafka
 
@@ -98,6 +100,28 @@ def test_a_refused_delivery_stops_before_the_acknowledgement(pipeline: Pipeline,
     assert len(fail_stop_lines(worker)) == 1
     assert "MSG_SIZE_TOO_LARGE" in worker.text() or "Message size too large" in worker.text()
     assert sum(pipeline.committed(stage)) == 0
+
+
+@pytest.mark.parametrize("fence", ["1", "0"])
+@pytest.mark.parametrize("codec", [0, 3], ids=["plain", "lz4"])
+def test_a_header_name_that_is_not_utf_8_stops_nothing(pipeline: Pipeline, fence: str, codec: int) -> None:
+    """Trap: a broker takes such a record, and aiokafka raises at it for ever. What is behind it must arrive."""
+    pipeline.make()
+    pipeline.feed(500)
+    facts = []
+    for subject in ("before", "poisoned", "behind"):
+        pipeline.want[subject.encode()] = {"a": 7}
+        facts.append((subject.encode(), orjson.dumps({"subject": subject, "register": "a", "time": 7})))
+    raw = batch(0, [[], [(BAD, b"x")], [(b"fine", None)]], codec=codec, held=facts)
+    produce(pipeline.bootstrap, pipeline.name("src"), 0, raw)
+    pipeline.feed(500, seed=2)
+    worker = pipeline.start(FENCE=fence, SLICE="2").wait_ready()
+    pipeline.wait_drained(seconds=45)
+    assert worker.process.poll() is None, worker.text()[-2000:]
+    assert len(pipeline.read("mid")) == sum(pipeline.ends("src")) == 1_003  # each once
+    assert pipeline.read("quarantine") == []
+    assert worker.text().count("header name is not UTF-8") == 1
+    pipeline.check()
 
 
 def test_missing_topics_are_named_and_refused(pipeline: Pipeline) -> None:
