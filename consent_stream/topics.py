@@ -190,27 +190,27 @@ def check_topics(settings: Settings, *, simulated_time: bool = False) -> Cluster
     return cluster
 
 
-def check_incarnations(settings: Settings) -> dict[str, str]:
+def check_incarnations(settings: Settings, control: Mapping[bytes, bytes]) -> dict[str, str]:
     """The topic ids of ledger, state and lists, to be recorded in `consent.control`, if they still belong together.
 
-    Errors: KafkaException when Kafka does not answer; TopicsRefused when some were made anew and others not.
+    `control`: as of `read_control`. Errors: KafkaException when Kafka does not answer; TopicsRefused when some were
+    made anew and others not; WireError when the record cannot be read.
     """
     prefix = settings.topic_prefix
     names = [topic.full(prefix) for topic in (LEDGER, STATE, *SUPPRESSION.values())]
     admin = AdminClient({**settings.librdkafka(), "log_level": 0})
     asked = admin.describe_topics(TopicCollection(names), request_timeout=TIMEOUT)
     found = {name: str(asked[name].result(TIMEOUT).topic_id) for name in names}
-    known = _recorded(settings)
-    why = torn(known, found, prefix) if known else None
+    why = torn(decode_topics(control[CONTROL_TOPICS]), found, prefix) if CONTROL_TOPICS in control else None
     if why:
         raise TopicsRefused([Difference(names[0], "incarnation", "of the others", "another", True, why)])
     return found
 
 
-def _recorded(settings: Settings) -> dict[str, str]:
-    """The newest record of topic ids; empty when there is none."""
+def read_control(settings: Settings) -> dict[bytes, bytes]:
+    """The newest record of every name in `consent.control`. Errors: KafkaException when Kafka does not answer."""
     control = TopicPartition(CONTROL.full(settings.topic_prefix), 0)
-    newest: dict[str, str] = {}
+    newest: dict[bytes, bytes] = {}
     reader = Consumer(settings.consumer(**{"group.id": "control-unused", "log_level": 0}))  # no group is joined
     try:
         control.offset, end = reader.get_watermark_offsets(control, timeout=TIMEOUT)
@@ -219,15 +219,15 @@ def _recorded(settings: Settings) -> dict[str, str]:
         while control.offset < end:
             message = reader.poll(0.2)
             if message is None:
-                (control,) = reader.position([control])  # past what compaction or a transaction left behind
                 if time.monotonic() > deadline:
                     raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
                 continue
             if message.error() is not None:
                 raise KafkaException(message.error())
             control.offset = message.offset() + 1
-            if message.key() == CONTROL_TOPICS and message.value() is not None:
-                newest = decode_topics(message.value())
+            key, value = message.key(), message.value()
+            if key is not None and value is not None:
+                newest[key] = value
     finally:
         reader.close()
     return newest

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,8 +18,16 @@ from confluent_kafka import KafkaException, Producer
 from consent_stream.domain.policy import Policy, PolicyError, read_policy
 from consent_stream.keyfile import DEVELOPMENT_WARNING, load_keys
 from consent_stream.settings import Settings, SettingsError
-from consent_stream.topics import Cluster, Unreachable, check_incarnations, check_topics
-from consent_stream.wire.control import Partitions, encode_partitions, encode_policy, encode_topics
+from consent_stream.topics import Cluster, Unreachable, check_incarnations, check_topics, read_control
+from consent_stream.wire.control import (
+    KEYS,
+    Partitions,
+    decode_keys,
+    encode_keys,
+    encode_partitions,
+    encode_policy,
+    encode_topics,
+)
 from consent_stream.wire.keys import Keyring
 from consent_stream.wire.topics import CONTROL, EVENTS, LEDGER
 
@@ -78,8 +86,16 @@ def run_worker(settings: Settings, agents: Collection[str], *, simulated_time: b
     cluster = _wait_for_topics(settings, simulated_time)
     events = cluster.live[EVENTS.full(settings.topic_prefix)].partitions
     ledger = cluster.live[LEDGER.full(settings.topic_prefix)].partitions
-    ids = {} if cluster.embedded else check_incarnations(settings)  # that one has no topic ids, and no past
-    publish_control(settings, table, events, ledger, ids)
+    control = read_control(settings)
+    check_keys(keyring, control)
+    ids = {} if cluster.embedded else check_incarnations(settings, control)  # that one has no topic ids, and no past
+    records = [
+        encode_partitions(Partitions(events, ledger)),
+        encode_policy(table.get("tenants", {})),
+        encode_keys(keyring.fingerprints()),
+        *([encode_topics(ids)] if ids else []),
+    ]
+    publish_control(settings, records)
     app = build_app(settings, policy, keyring, events=events, ledger=ledger, agents=agents)
 
     @app.on_ready
@@ -94,12 +110,25 @@ def run_worker(settings: Settings, agents: Collection[str], *, simulated_time: b
     run(app)
 
 
-def publish_control(
-    settings: Settings, policy: Mapping[str, Any], events: int, ledger: int, topic_ids: Mapping[str, str]
-) -> None:
-    """Tell every gate how many partitions there are and by which choices of the tenants it must decide.
+def check_keys(keyring: Keyring, control: Mapping[bytes, bytes]) -> None:
+    """Refuse keys that would write every "no" where no gate looks for it.
 
-    And the next worker, which incarnations of the topics belong together.
+    Errors: SettingsError when a key id stands for another key than the one the lists are written with; WireError when
+    the record of those cannot be read.
+    """
+    if KEYS not in control:
+        return
+    told = decode_keys(control[KEYS])
+    if other := keyring.differing(told):
+        raise SettingsError(
+            "keys", f"key {', '.join(other)} is not the one that these topics are written with; use that key file"
+        )
+    if gone := keyring.lacking(told):
+        log.warning("the key file lacks key %s, under which rows stand: they are out of reach now", ", ".join(gone))
+
+
+def publish_control(settings: Settings, records: Iterable[tuple[bytes, bytes]]) -> None:
+    """Tell every gate, and the next worker, what belongs together: partitions, policy, keys, topics.
 
     Errors: KafkaException when the broker does not take it.
     """
@@ -111,9 +140,6 @@ def publish_control(
             failed.append(error)
 
     topic = CONTROL.full(settings.topic_prefix)
-    records = [encode_partitions(Partitions(events, ledger)), encode_policy(policy.get("tenants", {}))]
-    if topic_ids:
-        records.append(encode_topics(topic_ids))
     for key, value in records:
         producer.produce(topic, value, key, 0, on_delivery=proven)
     if producer.flush(30) or failed:

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaException
 from consent_stream.commands.options import settings_options
 from consent_stream.settings import Settings
 from consent_stream.topics import TopicsRefused
+from consent_stream.wire.avro import WireError
 
 AGENTS = ("intake", "state")
 
@@ -50,7 +51,7 @@ def command(settings: Settings, agents: str, metrics: str | None, verbose: bool,
         _serve_metrics(metrics)
     try:
         run_worker(settings, tuple(name for name in AGENTS if name in chosen), simulated_time=simulated_time)
-    except TopicsRefused as error:
+    except (TopicsRefused, WireError) as error:
         raise click.ClickException(str(error)) from error
     except KafkaException as error:
         raise click.ClickException(f"Kafka did not take what every gate must know: {error}") from error

@@ -57,7 +57,10 @@ class Checker:
         self._channel = channel
         self._clock = clock or Clock()
         self._limit = int(limit * 1_000_000)
+        self._keyring = keyring
         self._subjects = subjects(keyring)
+        self._told: dict[str, str] | None = None
+        self._same = True
         self._answers_for = lru_cache(1024)(self._has_purpose)
         self._row: Callable[[bytes], Row] = lru_cache(DECODED)(read_row)
 
@@ -81,6 +84,8 @@ class Checker:
         """One answer, as of `moment`. Errors: ValueError for a question that no gate of this channel can be asked."""
         self._refuse(q)
         asked = self._subjects(q.tenant, q.email, q.phone, q.key, q.contact, q.region)
+        if not asked.fault and not self._same_keys(self.reading.keys):
+            asked = asked._replace(fault="unknown_tenant_key")
         if asked.fault == "bad_address":
             return _deny(("bad_address",), moment)
         if not self._answers_for(q.purpose, q.scope):
@@ -110,6 +115,14 @@ class Checker:
             raise ValueError("name exactly one of email, phone and key")
         if (self._channel == "email" and q.phone is not None) or (self._channel == "sms" and q.email is not None):
             raise ValueError(f"a gate of channel {self._channel} knows no such addresses")
+
+    def _same_keys(self, told: dict[str, str]) -> bool:
+        """Whether our key file has the keys that the list is written with; with others nothing is ever found."""
+        if told is not self._told:  # it changes when a worker starts
+            ring = self._keyring
+            self._same = ring is None or not (ring.differing(told) or ring.lacking(told))
+            self._told = told
+        return self._same
 
     def _has_purpose(self, purpose: str, scope: str) -> bool:
         """Whether the list holds what this purpose needs: `suppression.sharing` has the channelless purposes alone."""

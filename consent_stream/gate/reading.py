@@ -16,11 +16,20 @@ from consent_stream.gate.freshness import Freshness
 from consent_stream.gate.replica import Offsets, Origin, Replica
 from consent_stream.gate.rows import settle
 from consent_stream.wire.avro import WireError
-from consent_stream.wire.control import PARTITIONS, POLICY, Partitions, decode_partitions, decode_policy
+from consent_stream.wire.control import (
+    KEYS,
+    PARTITIONS,
+    POLICY,
+    Partitions,
+    decode_keys,
+    decode_partitions,
+    decode_policy,
+)
 from consent_stream.wire.keys import HEARTBEAT_KEY, SUBJECT_KEY_BYTES
 from consent_stream.wire.vector import Heartbeat, decode_heartbeat
 
 T = TypeVar("T")
+UNREADABLE = {"?": "?"}  # fingerprints that no key file has: nobody knows which keys the list is written with
 Phase = Literal["connecting", "catching up", "following", "refused", "closed"]
 
 
@@ -47,6 +56,7 @@ class Reading:
         self.freshness = Freshness(0)
         self.policy = policy
         self.counts: Partitions | None = None
+        self.keys: dict[str, str] = {}  # fingerprints of the root keys that the list is written with
         self.complete = False
         self.session = 0  # changes before rows may vanish: an answer that spans two sessions is none
         self.news = Condition()
@@ -114,6 +124,8 @@ class Reading:
                 self.counts = self._read(decode_partitions, record.value)
                 if self.counts is not None:
                     self.freshness.expect(self.counts.events)
+            elif record.key == KEYS:
+                self.keys = self._read(decode_keys, record.value) or UNREADABLE
         self._tell()
 
     def _read(self, decode: Callable[[bytes | None], T], value: bytes | None) -> T | None:

@@ -16,6 +16,7 @@ from consent_stream.wire.avro import WireError
 
 POLICY = b"policy"  # {"tenants": …}: the table of that name in the policy file
 PARTITIONS = b"partitions"  # {"events": P, "ledger": Q}
+KEYS = b"keys"  # {kid: fingerprint} of the root keys that the newest worker writes with
 TOPICS = b"topics"  # {name: topic id} of ledger, state and lists, which belong together
 
 
@@ -62,6 +63,16 @@ def decode_partitions(value: bytes | None) -> Partitions:
     return counts
 
 
+def encode_keys(fingerprints: Mapping[str, str]) -> tuple[bytes, bytes]:
+    """Key and value of the record that tells which root keys the lists are written with, without telling the keys."""
+    return KEYS, orjson.dumps(dict(fingerprints), option=orjson.OPT_SORT_KEYS)
+
+
+def decode_keys(value: bytes | None) -> dict[str, str]:
+    """Errors: `WireError` when it is none."""
+    return _texts(value, "keys")
+
+
 def encode_topics(ids: Mapping[str, str]) -> tuple[bytes, bytes]:
     """Key and value of the record that tells which incarnations of ledger, state and lists were written together."""
     return TOPICS, orjson.dumps(dict(ids), option=orjson.OPT_SORT_KEYS)
@@ -69,9 +80,13 @@ def encode_topics(ids: Mapping[str, str]) -> tuple[bytes, bytes]:
 
 def decode_topics(value: bytes | None) -> dict[str, str]:
     """Errors: `WireError` when it is none."""
-    table = _table(value, "topics")
-    if not all(isinstance(ident, str) for ident in table.values()):
-        raise WireError("bad_topics", "a control record whose topics have no ids")
+    return _texts(value, "topics")
+
+
+def _texts(value: bytes | None, name: str) -> dict[str, str]:
+    table = _table(value, name)
+    if not all(isinstance(text, str) for text in table.values()):
+        raise WireError(f"bad_{name}", "a control record of texts that holds something else")
     return table
 
 

@@ -56,6 +56,20 @@ class Keyring:
     def __repr__(self) -> str:
         return f"Keyring(kids={self.kids}, current={self.current})"
 
+    def fingerprints(self) -> dict[str, str]:
+        """What tells one root key from another and nothing about it: {kid: 16 hex digits}. Empty without root keys."""
+        label = b"consent-stream/fingerprint"
+        return {str(kid): hmac.digest(root, label, "sha256")[:8].hex() for kid, root in sorted(self._roots.items())}
+
+    def differing(self, fingerprints: Mapping[str, str]) -> list[str]:
+        """Key ids that stand for another key here than there. A keyring without root keys cannot tell."""
+        own = self.fingerprints()
+        return sorted(kid for kid, told in fingerprints.items() if kid in own and own[kid] != told)
+
+    def lacking(self, fingerprints: Mapping[str, str]) -> list[str]:
+        """Key ids that are in use there and not here."""
+        return sorted(set(fingerprints) - {str(kid) for kid in self.kids})
+
     def _tenant_key(self, tenant: str, kid: int) -> bytes:
         """HKDF-SHA256 (RFC 5869) of the root key with empty salt. Errors: `UnknownTenantKey`."""
         known = self._derived.get((tenant, kid))

@@ -146,6 +146,16 @@ def test_a_list_made_anew_beside_the_old_state_is_not_worked_on(kafka: str, tmp_
         assert deployment.worker("third").start().await_ready().stop() == 0
 
 
+@pytest.mark.kafka
+def test_another_key_file_is_not_worked_with(deployment: Deployment) -> None:
+    assert deployment.worker("first").start().await_ready().stop() == 0
+    keys = deployment.folder / "keys.toml"
+    keys.write_text(keys.read_text().replace("00" * 32, "11" * 32))
+    line = refusal(deployment.worker("second").start(), 2)
+    assert "--keys" in line
+    assert "written with" in line
+
+
 def _led(admin: AdminClient, name: str) -> bool:
     topic = admin.list_topics(timeout=10).topics.get(name)
     return topic is not None and bool(topic.partitions) and all(p.leader >= 0 for p in topic.partitions.values())
