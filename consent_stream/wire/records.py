@@ -82,7 +82,7 @@ def fit_for_quarantine(
     A broker measures what a sender compressed: 40 MiB of blanks are a few KiB to it, and our producer refuses them.
     """
     kept = list(headers)
-    size = len(key or b"") + len(value or b"") + sum(len(name) + len(raw or b"") for name, raw in kept)
+    size = len(key or b"") + len(value or b"") + sum(len(name.encode()) + len(raw or b"") for name, raw in kept)
     if size <= LARGEST_KEPT:
         return key, value, kept, False
     return None, (value or b"")[:MAX_VALUE], [], True
