@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from consent_stream.commands.options import settings_options
+from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.domain.times import parse_instant
 from consent_stream.gate import Gate, Question, Verdict
 from consent_stream.settings import Settings, SettingsError
@@ -63,7 +63,7 @@ class Unanswered(click.ClickException):
 @click.option("--purpose", default="marketing", show_default=True)
 @click.option("--scope", default="*", show_default=True, help="A program, or program/topic.")
 @click.option("--at", metavar="TIME", help="Decide for that instant (RFC 3339). Default: now.")
-@click.option("--timeout", type=click.FloatRange(0), default=10.0, show_default=True, help="Seconds to get ready in.")
+@click.option("--timeout", type=Seconds(), default=10.0, show_default=True, help="Seconds to get ready in.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
 @settings_options("keys")
 def command(

@@ -1,6 +1,7 @@
-"""Flags that stand for settings, the same on every command that has them."""
+"""Flags that are the same on every command that has them: those that stand for settings, and how long to wait."""
 
 import functools
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,23 @@ LINK = ("bootstrap", "topic_prefix")
 SECURITY = ("security_protocol", "sasl_mechanism", "sasl_username", "ssl_ca", "ssl_certificate", "ssl_key")
 
 Command = Callable[..., Any]
+LONGEST_WAIT = 86_400
+
+
+class Seconds(click.FloatRange):
+    """How long to wait: 0 to a day. Clocks and Kafka's clients fail on more, late and obscurely."""
+
+    name = "seconds"
+
+    def __init__(self) -> None:
+        super().__init__(0, LONGEST_WAIT)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """What click's range does, and no NaN: that one is neither below a bound nor above."""
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value} is not in the range 0<=x<={LONGEST_WAIT}.", param, ctx)
+        return seconds
 
 
 def settings_options(*more: str) -> Callable[[Command], Command]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from consent_stream.commands.lines import read_lines
-from consent_stream.commands.options import settings_options
+from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.publisher import Publisher, Receipt, Unproven
 from consent_stream.settings import Settings
 from consent_stream.topics import TopicAdmin, Unreachable
@@ -19,9 +19,7 @@ from consent_stream.wire.topics import EVENTS, SUPPRESSION
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option(
-    "--wait", type=click.FloatRange(0), metavar="SECONDS", help="Until enforced in a gate; exit 1 if not in time."
-)
+@click.option("--wait", type=Seconds(), metavar="SECONDS", help="Until enforced in a gate; exit 1 if not in time.")
 @click.option("--json", "as_json", is_flag=True, help="Receipts as JSON lines.")
 @settings_options()
 def command(settings: Settings, file: Path, wait: float | None, as_json: bool) -> None:

@@ -54,6 +54,18 @@ def test_what_is_wrong_is_one_line_and_exit_2(arguments, named):
     assert named in refused.stderr
 
 
+@pytest.mark.parametrize("seconds", ["inf", "-inf", "nan", "-nan", "1e400", "1e308", "-1", "86401", "soon"])
+@pytest.mark.parametrize(
+    ("arguments", "flag"), [(["publish", __file__], "--wait"), (["check", "--tenant", "acme"], "--timeout")]
+)
+def test_a_wait_that_no_clock_knows_is_refused_before_anything_is_sent(arguments, flag, seconds, monkeypatch):
+    monkeypatch.setattr("consent_stream.commands.publish._publish", lambda *_: pytest.fail("published"))
+    refused = run(*arguments, flag, seconds)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert flag in line
+
+
 def test_the_environment_is_read_when_a_command_runs(monkeypatch):
     monkeypatch.setenv("CONSENT_TOPIC_PREFIX", "not a name")
     assert "CONSENT_TOPIC_PREFIX" in run("topics", "diff").stderr
