@@ -7,6 +7,7 @@ import json
 import logging
 import signal
 import sys
+import tempfile
 import time
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
@@ -63,6 +64,21 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
+def check_data_dir(path: Path) -> None:
+    """Make the directory, with its parents, and see that files can be made in it.
+
+    Errors: SettingsError.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except FileExistsError:
+        raise SettingsError("data_dir", f"{path} is no directory") from None
+    except OSError as error:
+        raise SettingsError("data_dir", f"{path}: {error.strerror}") from error
+
+
 def run_worker(settings: Settings, agents: Collection[str], *, simulated_time: bool = False) -> NoReturn:
     """Run until SIGTERM. Exit: 0 stopped, 70 after a fault; errors before that are raised.
 
@@ -79,6 +95,7 @@ def run_worker(settings: Settings, agents: Collection[str], *, simulated_time: b
     roots = load_keys(settings.keys)
     if roots.development:
         log.warning(DEVELOPMENT_WARNING.format(path=settings.keys))
+    check_data_dir(settings.data_dir)
     keyring = Keyring(roots.keys, roots.current)
     if not policy.tenants:
         log.warning("no tenants in the policy: restrictions are applied, every grant is refused")

@@ -47,6 +47,11 @@ def refusal(worker: Worker, code: int, seconds: float = 20) -> str:
         ({"CONSENT_POLICY": "{folder}/keys.toml"}, ["--policy", "keys.toml"]),
         ({"CONSENT_POLICY": "{folder}/broken.toml"}, ["--policy", "broken.toml"]),
         ({"CONSENT_POLICY": "{folder}/unsound.toml"}, ["--policy", "min_evidence"]),
+        ({"CONSENT_DATA_DIR": "{folder}/keys.toml"}, ["--data-dir", "keys.toml", "no directory"]),
+        ({"CONSENT_DATA_DIR": "{folder}/keys.toml/below"}, ["--data-dir", "keys.toml/below"]),
+        ({"CONSENT_DATA_DIR": "/proc"}, ["--data-dir", "/proc"]),
+        ({"CONSENT_DATA_DIR": "/proc/no-such"}, ["--data-dir", "/proc/no-such"]),
+        ({"CONSENT_DATA_DIR": "{folder}/{long}"}, ["--data-dir"]),
         ({"CONSENT_WORKER_ID": "w 1"}, ["--worker-id"]),
         ({"CONSENT_SASL_PASSWORD": "secret-word"}, ["--sasl-password"]),
     ],
@@ -54,7 +59,7 @@ def refusal(worker: Worker, code: int, seconds: float = 20) -> str:
 def test_a_bad_setting_is_exit_2_and_one_line(nowhere: Deployment, over: dict[str, str], named: list[str]) -> None:
     (nowhere.folder / "broken.toml").write_text("[tenants.acme\n")
     (nowhere.folder / "unsound.toml").write_text('[tenants.acme]\nmin_evidence = "E9"\n')
-    wrong = {name: value.format(folder=nowhere.folder) for name, value in over.items()}
+    wrong = {name: value.format(folder=nowhere.folder, long="x" * 300) for name, value in over.items()}
     refused = CliRunner().invoke(main, ["worker"], env={**nowhere.environment(), **wrong})
     assert refused.exit_code == 2, refused.output
     (line,) = refused.stderr.splitlines()
