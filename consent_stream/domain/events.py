@@ -19,11 +19,27 @@ from consent_stream.domain.restrictions import RESTRICTIONS, unknown_restriction
 from consent_stream.domain.subjects import Event, KeyOf, find_subjects, short_text
 from consent_stream.domain.times import interval, parse_instant
 
-CODES = (
-    "too_large", "not_cloudevent", "no_tenant", "unknown_type", "no_subject", "unknown_source", "bad_address",
-    "no_channel", "no_program", "no_time", "future_time", "needs_two_people", "needs_reviewer", "no_notice",
-    "unknown_notice", "purpose_not_in_notice", "bad_value",
-)  # fmt: skip
+# Why an event goes to quarantine, first what counts first; said without anything of the event itself.
+MEANINGS: Mapping[str, str] = {
+    "too_large": "a record larger than what is read",
+    "not_cloudevent": "no CloudEvent: id, source, type or specversion 1.0 is missing, or no object",
+    "no_tenant": "does not say on whose behalf: no tenant",
+    "unknown_type": "a type that nobody here knows, or a permission of another version",
+    "no_subject": "names neither a contact nor an address that it could be about",
+    "unknown_source": "a permission from a source that the policy does not register for this tenant",
+    "bad_address": "a permission for an address that is none",
+    "no_channel": "a permission that does not say for which channel",
+    "no_program": "a permission for no program",
+    "no_time": "a permission without a time that can be relied on",
+    "future_time": "a permission dated later than it arrived",
+    "needs_two_people": "a lift that no two people approved",
+    "needs_reviewer": "a review without a reviewer",
+    "no_notice": "a permission without the notice that was shown",
+    "unknown_notice": "a permission under a notice that the policy does not have, or not yet at that time",
+    "purpose_not_in_notice": "a permission for a purpose that its notice does not name",
+    "bad_value": "a field that is not understood",
+}
+CODES = tuple(MEANINGS)
 _RANK = {code: rank for rank, code in enumerate(CODES)}
 _VERSION = re.compile(r"(.+)\.v([0-9]+)", re.ASCII)
 _ENDINGS = (".withdrawn", ".optout", ".unsubscribed", ".stop")

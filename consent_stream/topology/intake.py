@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from consent_stream.domain.events import CODES, qualify
+from consent_stream.domain.events import CODES, MEANINGS, qualify
 from consent_stream.domain.facts import Fact
 from consent_stream.domain.policy import Policy
 from consent_stream.domain.subjects import KeyOf
@@ -50,7 +50,7 @@ def take_in(
         return Intake([], Refusal(exc.code, str(exc)), [])
     if len(events) == 1:
         facts, code, counts = _one(events[0], received, place, policy, key_of, older)
-        return Intake(facts, Refusal(code) if code else None, counts)
+        return Intake(facts, Refusal(code, MEANINGS[code]) if code else None, counts)
     found: list[Fact] = []
     counted: list[str] = []
     refused: dict[int, str] = {}
@@ -61,7 +61,7 @@ def take_in(
         if code:
             refused[index] = code
     first = min(refused.values(), key=_RANK.__getitem__) if refused else None
-    return Intake(found, Refusal(first, "", tuple(refused)) if first else None, counted)
+    return Intake(found, Refusal(first, MEANINGS[first], tuple(refused)) if first else None, counted)
 
 
 def _one(

@@ -1,14 +1,16 @@
-"""One slice through the intake: what leaves for quarantine always fits there."""
+"""One slice through the intake: what leaves for quarantine always fits there, and says why it went."""
 
 from types import SimpleNamespace
 
+import orjson
 import pytest
 
+from consent_stream.domain.events import CODES, MEANINGS
 from consent_stream.engine import Slice
 from consent_stream.settings import LARGEST_RECORD
 from consent_stream.topology.app import _take_slice
 from consent_stream.topology.echo import Echo
-from tests.topology.made_up import KEYS, NOON, POLICY
+from tests.topology.made_up import KEYS, NOON, POLICY, event, granted
 
 HUGE = 40 << 20  # compressed by its sender, the broker took it for a few KiB
 
@@ -46,3 +48,24 @@ def test_all_others_stand_there_byte_for_byte():
     key, value, told = quarantined(b"k", b" " * (2 << 20), (("x", b"1"),))
     assert (key, value, told["x"], told["consent-error-code"]) == (b"k", b" " * (2 << 20), b"1", b"too_large")
     assert b"cut" not in told["consent-error-message"]
+
+
+def test_every_code_has_a_sentence_of_its_own():
+    assert list(MEANINGS) == list(CODES)
+    assert len(set(MEANINGS.values())) == len(CODES)
+    assert all(text.isascii() and 10 < len(text) < 100 for text in MEANINGS.values())
+
+
+@pytest.mark.parametrize(
+    ("record", "code"),
+    [
+        (event("weather.changed", email="ana@example.com"), "unknown_type"),
+        (granted(notice=None), "no_notice"),
+        (granted(email="ana at example"), "bad_address"),
+        ([granted(notice=None), event("weather.changed")], "unknown_type"),
+    ],
+)
+def test_the_header_says_what_the_code_means(record, code):
+    _, _, told = quarantined(None, orjson.dumps(record))
+    assert told["consent-error-code"] == code.encode()
+    assert told["consent-error-message"] == MEANINGS[code].encode()

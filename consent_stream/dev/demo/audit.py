@@ -21,18 +21,6 @@ from consent_stream.worker import load_policy
 SHOWN = (cast.ANA, cast.BEN, cast.DAN, cast.EVA, cast.IVY, cast.JO, cast.LEO)
 MOST_REASONS = 4
 LIKE_OURS = re.compile(rb"[a-z]+[0-9]*@example\.[a-z]{3}|\+1[0-9]{10}|c-[a-z]+[0-9]*")
-MEANINGS = {
-    "not_cloudevent": "no CloudEvent",
-    "no_tenant": "on whose behalf?",
-    "unknown_type": "a type that nobody here knows",
-    "no_subject": "names neither a contact nor an address",
-    "unknown_source": "a permission from a source that the policy does not admit",
-    "bad_address": "a permission for an address that is none",
-    "future_time": "a permission given next year",
-    "needs_two_people": "a lift that no two people approved",
-    "no_notice": "a permission without the notice that was shown",
-    "unknown_notice": "a permission that cites a notice nobody wrote",
-}
 
 Topics = dict[str, list[Record]]
 
@@ -158,5 +146,4 @@ def _place(record: Record) -> tuple[int, int]:
 def _example(record: Record) -> list[str]:
     partition, offset = _place(record)
     message = record.headers["consent-error-message"].decode()
-    code = record.headers["consent-error-code"].decode()
-    return [f"{len(record.value)} bytes, {partition}:{offset}", message or MEANINGS[code]]
+    return [f"{len(record.value)} bytes, {partition}:{offset}", message]
