@@ -18,6 +18,7 @@ from confluent_kafka import KafkaException, Producer
 
 from consent_stream.domain.policy import Policy, PolicyError, read_policy
 from consent_stream.keyfile import DEVELOPMENT_WARNING, load_keys
+from consent_stream.logthrottle import Throttle
 from consent_stream.settings import Settings, SettingsError
 from consent_stream.topics import Cluster, Unreachable, check_incarnations, check_topics, read_control
 from consent_stream.wire.control import (
@@ -173,7 +174,7 @@ def _wait_for_topics(settings: Settings, simulated_time: bool) -> Cluster:
 
 
 def log_to_stderr(verbose: bool) -> None:
-    """One line per event, times in UTC, nothing of libraries below a warning."""
+    """One line per event, times in UTC; unless verbose, what libraries repeat only once in 30 s."""
     logging.Formatter.converter = time.gmtime
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
@@ -181,3 +182,6 @@ def log_to_stderr(verbose: bool) -> None:
         format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s",
         datefmt="%Y-%m-%dT%H:%M:%S",
     )
+    if not verbose:
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(Throttle())

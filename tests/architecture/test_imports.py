@@ -22,6 +22,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "wire": ({"domain"}, {"orjson", "fastavro", "msgspec", "phonenumbers"}),
     "settings": (set(), {"faust"}),
     "keyfile": (set(), set()),
+    "logthrottle": (set(), set()),
     "topics": ({"settings", "wire"}, {"confluent_kafka"}),
     "publisher": ({"settings", "wire"}, {"confluent_kafka"}),
     # Faust made fit. It knows nothing of consent, so not even the wire.
