@@ -10,9 +10,9 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from confluent_kafka import KafkaException, Producer
 
@@ -35,6 +35,8 @@ from consent_stream.wire.topics import CONTROL, EVENTS, LEDGER
 
 log = logging.getLogger(__name__)
 RETRY_S = 2.0
+PATIENCE_S = 60.0
+T = TypeVar("T")
 
 
 def load_policy(path: Path | None) -> tuple[Policy, Mapping[str, Any]]:
@@ -104,9 +106,10 @@ def run_worker(settings: Settings, agents: Collection[str], *, simulated_time: b
     cluster = _wait_for_topics(settings, simulated_time)
     events = cluster.live[EVENTS.full(settings.topic_prefix)].partitions
     ledger = cluster.live[LEDGER.full(settings.topic_prefix)].partitions
-    control = read_control(settings)
+    control = _patiently(lambda: read_control(settings))
     check_keys(keyring, control)
-    ids = {} if cluster.embedded else check_incarnations(settings, control)  # that one has no topic ids, and no past
+    # The embedded broker has no topic ids, and no past.
+    ids = {} if cluster.embedded else _patiently(lambda: check_incarnations(settings, control))
     records = [
         encode_partitions(Partitions(events, ledger)),
         encode_policy(table.get("tenants", {})),
@@ -162,6 +165,24 @@ def publish_control(settings: Settings, records: Iterable[tuple[bytes, bytes]]) 
         producer.produce(topic, value, key, 0, on_delivery=proven)
     if producer.flush(30) or failed:
         raise KafkaException(failed[0] if failed else "the broker did not answer")
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """The answer of a Kafka that has just come up or made its topics: it may take a while to know its own leaders.
+
+    Errors: KafkaException when it still has none after a minute.
+    """
+    began = time.monotonic()
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            waited = time.monotonic() - began
+            if waited > PATIENCE_S:
+                raise
+            if waited > RETRY_S:
+                log.warning("Kafka is not ready yet: %s; trying again", error.args[0])
+            time.sleep(RETRY_S / 4)
 
 
 def _wait_for_topics(settings: Settings, simulated_time: bool) -> Cluster:

@@ -54,7 +54,7 @@ def command(settings: Settings, agents: str, metrics: str | None, verbose: bool,
     except (TopicsRefused, WireError) as error:
         raise click.ClickException(str(error)) from error
     except KafkaException as error:
-        raise click.ClickException(f"Kafka did not take what every gate must know: {error}") from error
+        raise click.ClickException(f"Kafka did not answer, or refused: {error}") from error
 
 
 def _serve_metrics(where: str) -> None:

@@ -49,6 +49,7 @@ class Registers:
         "groups",
         "lifts",
         "links",
+        "narrowed",
         "requested",
         "restrictions",
         "tenant",
@@ -67,6 +68,7 @@ class Registers:
         self.delivered: Delivery | None = None
         self.requested: dict[tuple[str, str], Request] = {}
         self.links: dict[bytes, int] = {}
+        self.narrowed = False  # a bound of the whole key displaced a part, perhaps of another list
 
     def apply(self, fact: Fact) -> list[Part]:
         """Join a fact in; the parts that changed something, none when it taught nothing new."""
@@ -79,6 +81,11 @@ class Registers:
             if _JOIN[type(part)](self, part):
                 changed.append(part)
         return changed
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a part may displace one of another list: then all lists of the key must be looked at."""
+        return len(self.groups) * 2 * BEST_GRANTS > GRANTS_PER_KEY or len(self.lifts) > LIFTS_PER_KEY // MINOR_LIFTS
 
     @property
     def grants(self) -> list[Grant]:
@@ -171,6 +178,7 @@ def _narrow_grants(reg: Registers) -> None:
     latest = [grant for group in reg.groups.values() for grant in _latest(group, BEST_GRANTS)]
     longest = [grant for group in reg.groups.values() for grant in _longest(group, BEST_GRANTS)]
     kept = {*_latest(latest, GRANTS_PER_KEY), *_longest(longest, GRANTS_PER_KEY)}
+    reg.narrowed = True
     reg.keep(grant for grant in reg.grants if grant in kept)
 
 
@@ -191,6 +199,7 @@ def _narrow_lifts(reg: Registers) -> None:
     lifts = [lift for slot in reg.lifts.values() for lift in slot]
     if len(lifts) > LIFTS_PER_KEY:
         last = min(lifts, key=lambda lift: (lift.lo, lift))
+        reg.narrowed = True
         slot = (last.kind, last.node)
         rest = tuple(lift for lift in reg.lifts[slot] if lift != last)
         if rest:

@@ -86,8 +86,10 @@ class Folder:
         rules = self._policy.tenant(fact.tenant)
         fresh, had = not reg.tenant, reg.channels
         wider = bool(had) and fact.channels | had != had
+        reg.narrowed = False
         if not fresh:
-            looked_at = lists_of(fact.channels | had) if wider else lists_concerned(fact.parts, reg)
+            everywhere = wider or reg.crowded
+            looked_at = lists_of(fact.channels | had) if everywhere else lists_concerned(fact.parts, reg)
             for channel in (*looked_at, *lists_relabelled(fact.parts, had)):
                 if channel not in before:
                     before[channel] = standing(reg, channel, rules, fact.received)
@@ -96,7 +98,7 @@ class Folder:
             return
         subject.changed = True
         lists = lists_concerned(changed, reg)
-        if wider:  # the records say what a key stands for, so all of them are written anew
+        if wider or reg.narrowed:  # records say what a key stands for, and what it holds: all are written anew
             lists = tuple(channel for channel in lists_of(reg.channels) if channel in lists or _stands_on(channel, reg))
         for channel in dict.fromkeys((*lists, *lists_relabelled(changed, reg.channels))):
             now, was = standing(reg, channel, rules, fact.received), before.get(channel, BLANK)

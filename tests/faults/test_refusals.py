@@ -102,6 +102,12 @@ def alter(deployment: Deployment, topic: str, name: str, value: str) -> None:
     (future,) = admin.incremental_alter_configs([resource]).values()
     future.result(10)
 
+    def known() -> bool:  # the controller's yes comes before the broker's own copy of the settings changes
+        (asked,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
+        return bool(asked.result(10)[name].value == value)
+
+    await_that(f"{name} of {topic} is {value}", known, 10)
+
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("policy", ["delete", "compact,delete"])
