@@ -21,6 +21,7 @@ from consent_stream.domain.facts import (
     Void,
 )
 from consent_stream.domain.nodes import Node, parse_node
+from consent_stream.domain.registers import Registers
 from consent_stream.wire.avro import (
     SHARED,
     Remembered,
@@ -298,6 +299,20 @@ def read_array(b: bytes, p: int, read: Callable[[bytes, int], tuple[T, int]]) ->
             items.append(item)
         n, p = read_count(b, p)
     return items, p
+
+
+def read_rare(reg: Registers, b: bytes, p: int) -> int:
+    """Fill in what few keys have: lifts, voids, births, deliveries, in the order of state and list records alike."""
+    lifts, p = read_array(b, p, read_lift)
+    voids, p = read_array(b, p, read_void)
+    births, p = read_array(b, p, read_birth)
+    reg.bounced, p = read_optional_delivery(b, p)
+    reg.delivered, p = read_optional_delivery(b, p)
+    for x in lifts:
+        reg.lifts[x[:2]] = (*reg.lifts.get(x[:2], ()), x)
+    reg.voids = {v[:2]: v for v in voids}
+    reg.births = {x[:2]: x for x in births}
+    return p
 
 
 # The union of `ledger_fact.parts`, in the order of the schema.

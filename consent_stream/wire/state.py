@@ -10,14 +10,11 @@ from consent_stream.wire.parts import (
     lift,
     optional_delivery,
     read_array,
-    read_birth,
     read_channels,
     read_grant,
-    read_lift,
-    read_optional_delivery,
+    read_rare,
     read_request,
     read_restriction,
-    read_void,
     request,
     restriction,
     void,
@@ -69,21 +66,13 @@ def decode_registers(b: bytes) -> Registers:
             reg.keep(grants)
         if b.startswith(_NOTHING_MORE, p) and len(b) == p + len(_NOTHING_MORE):
             return reg
-        lifts, p = read_array(b, p, read_lift)
-        voids, p = read_array(b, p, read_void)
-        births, p = read_array(b, p, read_birth)
-        reg.bounced, p = read_optional_delivery(b, p)
-        reg.delivered, p = read_optional_delivery(b, p)
+        p = read_rare(reg, b, p)
         requested, p = read_array(b, p, read_request)
         links, p = read_blob(b, p)
     except (IndexError, UnicodeDecodeError) as exc:
         raise WireError("bad_avro", "a state that cannot be read") from exc
     if p != len(b) or len(links) % _LINK:
         raise WireError("bad_avro", "a state of the wrong length")
-    for x in lifts:
-        reg.lifts[x[:2]] = (*reg.lifts.get(x[:2], ()), x)
-    reg.voids = {v[:2]: v for v in voids}
-    reg.births = {x[:2]: x for x in births}
     reg.requested = {x[:2]: x for x in requested}
     if links:
         reg.links = {links[i + 1 : i + _LINK]: links[i] for i in range(0, len(links), _LINK)}

@@ -26,13 +26,10 @@ from consent_stream.wire.parts import (
     lift,
     optional_delivery,
     read_array,
-    read_birth,
     read_channels,
     read_grant,
-    read_lift,
-    read_optional_delivery,
+    read_rare,
     read_restriction,
-    read_void,
     restriction,
     void,
 )
@@ -111,7 +108,7 @@ def decode_entry(b: bytes) -> Entry:
         if b.startswith(_NOTHING_MORE, p):
             p += len(_NOTHING_MORE)
         else:
-            p = _read_rare(reg, b, p)
+            p = read_rare(reg, b, p)
         reg.channels, p = read_channels(b, p)
         minor, p = read_time(b, p)
         generation, p = read_long(b, p)
@@ -127,16 +124,3 @@ def decode_entry(b: bytes) -> Entry:
     reg.keep(grants)
     cause = (cause_id, cause_partition, cause_offset)
     return Entry(tenant, channel, status, tuple(reasons), tuple(blocked), reg, minor, generation, version, *cause)
-
-
-def _read_rare(reg: Registers, b: bytes, p: int) -> int:
-    lifts, p = read_array(b, p, read_lift)
-    voids, p = read_array(b, p, read_void)
-    births, p = read_array(b, p, read_birth)
-    reg.bounced, p = read_optional_delivery(b, p)
-    reg.delivered, p = read_optional_delivery(b, p)
-    for x in lifts:
-        reg.lifts[x[:2]] = (*reg.lifts.get(x[:2], ()), x)
-    reg.voids = {v[:2]: v for v in voids}
-    reg.births = {x[:2]: x for x in births}
-    return p
