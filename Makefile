@@ -22,7 +22,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml .ci/venv
 	@bash .ci/venv .venv $(PYTHON)
 	@echo 'installing into .venv (a minute or two) …'
-	@$(BIN)/python -m pip install --quiet -e '.[worker,dev]'
+	@$(BIN)/python -m pip install --quiet -e '.[worker,edge,parquet,dev]'
 	@touch $@
 
 test: install

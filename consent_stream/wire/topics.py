@@ -111,8 +111,21 @@ CONTROL = Topic(
     "consent.control", "name", "compact", "partition counts, generation, kill switch", partitions=1, fixed=True,
 )  # fmt: skip
 
+SENDS = Topic(
+    "consent.sends", "subject key", "delete", "what was handed over or held back, by which answer: mailers", 400 * DAY,
+    shares_partitions=True,
+)  # fmt: skip
+GATES = Topic(
+    "consent.gates", "gate id", "delete", "what each gate enforces by now: barriers", DAY, partitions=1, fixed=True,
+    config={"segment.ms": str(HOUR)},
+)  # fmt: skip
+AUDIT = Topic(
+    "consent.audit", "none", "delete", "who stopped or resumed sending, when and why", 3650 * DAY, partitions=1,
+    fixed=True,
+)  # fmt: skip
+
 TOPICS: tuple[Topic, ...] = (
-    EVENTS, LEDGER, STATE, *SUPPRESSION.values(), CHANGES, QUARANTINE, PROGRESS, CONTROL,
+    EVENTS, LEDGER, STATE, *SUPPRESSION.values(), CHANGES, QUARANTINE, PROGRESS, CONTROL, SENDS, GATES, AUDIT,
 )  # fmt: skip
 
 
