@@ -70,9 +70,11 @@ class Checker:
         session = reading.session
         fresh = reading.freshness.settled if settled else reading.freshness.applied
         wall = self._clock.wall()
-        if fresh is None:
+        control = reading.control_at
+        if fresh is None or control is None:
             return Moment(wall, None, 0, "stale" if reading.complete else "not_ready", session)
-        age = fresh.age(wall, self._clock.steady())
+        steady = self._clock.steady()
+        age = max(fresh.age(wall, steady), steady - control)  # the kill switch may be older than the list
         gap = ""
         if not reading.complete:
             gap = "not_ready"
@@ -101,6 +103,8 @@ class Checker:
         if asked.bare and not views and decision.allow:
             # Nobody can tell whose key it is: not known here, or another tenant's, is all the same, and no permission.
             decision = Decision(("no_consent",), ())
+        if self.reading.stops and self.reading.stopped(q.tenant, self._channel):
+            decision = Decision(("stopped", *decision.reasons), decision.facts)
         whole = sound and policy is not None and self.reading.session == moment.session
         gap = moment.gap if whole else "not_ready"
         reasons = _with_gap(gap, decision.reasons) if gap else decision.reasons

@@ -28,6 +28,7 @@ class Follower:
 
     def __init__(self, settings: Settings, source: Source, reading: Reading, clock: Clock) -> None:
         self._settings, self._source, self._reading, self._clock = settings, source, reading, clock
+        self._control_next = 0  # where consent.control is read on
         self._behind: dict[tuple[str, int], int] = {}  # partitions whose end at the start has not been seen yet
         self._closing = threading.Event()
         # Daemon: a mailer that forgets to close its gate can still end.
@@ -76,6 +77,7 @@ class Follower:
             ends = places(consumer, self._source.suppression, origin.partitions, kept)
             ends |= places(consumer, self._source.control, 1, {})
             consumer.assign(list(ends))
+            self._control_next = next(place.offset for place in ends if place.topic == self._source.control)
             self._behind = {(place.topic, place.partition): end for place, end in ends.items()}
             self._follow(consumer, inspector, origin)
         finally:
@@ -97,11 +99,13 @@ class Follower:
     def _follow(self, consumer: Consumer, inspector: Inspector, origin: Origin) -> None:
         """Take in records until closed, or until the topic is no longer what it was."""
         recheck = self._clock.steady() + RECHECK
+        watch = inspector.watch_control()
         while not self._closing.is_set():
             # Not `consume(n, timeout)` alone: it waits for n records or the timeout, and records would grow old.
             first = consumer.poll(IDLE_SECONDS)
             if first is not None:
                 self._take_in([first, *consumer.consume(BATCH, 0)])
+            self._reading.control_proven(watch.proven(self._control_next, self._clock.steady()))
             if self._clock.steady() > recheck and self._reading.trouble is None:
                 self._check_again(consumer, inspector, origin)
                 recheck = self._clock.steady() + RECHECK
@@ -136,6 +140,7 @@ class Follower:
             record = Record(message.partition(), message.offset(), message.key(), message.value())
             (control if message.topic() == self._source.control else lists).append(record)
         if control:
+            self._control_next = control[-1].offset + 1
             self._reading.take_control(control)
         if lists:
             self._reading.take(lists, self._clock.wall(), self._clock.steady())
@@ -145,6 +150,8 @@ class Follower:
     def _heed(self, error: KafkaError, message: Message) -> None:
         code = error.code()
         if code == KafkaError._PARTITION_EOF:
+            if message.topic() == self._source.control:  # records that compaction took leave no other sign
+                self._control_next = max(self._control_next, message.offset())
             self._behind.pop((message.topic(), message.partition()), None)
         elif code in OFFSET_GONE:
             raise Lost(f"topic {message.topic()}, partition {message.partition()}: the offset is gone", forget=True)

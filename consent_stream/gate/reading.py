@@ -15,6 +15,7 @@ from consent_stream.domain.policy import Policy
 from consent_stream.gate.freshness import Freshness
 from consent_stream.gate.replica import Offsets, Origin, Replica
 from consent_stream.gate.rows import settle
+from consent_stream.wire import stops
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.control import (
     KEYS,
@@ -57,6 +58,8 @@ class Reading:
         self.policy = policy
         self.counts: Partitions | None = None
         self.keys: dict[str, str] = {}  # fingerprints of the root keys that the list is written with
+        self.stops: dict[stops.Covered, stops.Stop] = {}  # kill switches that are on
+        self.control_at: int | None = None  # all that was in consent.control at that instant (µs, steady) is obeyed
         self.complete = False
         self.session = 0  # changes before rows may vanish: an answer that spans two sessions is none
         self.news = Condition()
@@ -68,6 +71,7 @@ class Reading:
         self._lose("catching up", None)
         if not self._pinned:
             self.policy, self.counts = None, None
+        self.stops, self.control_at = {}, None
         self.freshness = Freshness(origin.partitions)
         return self.replica.open(origin)
 
@@ -126,7 +130,22 @@ class Reading:
                     self.freshness.expect(self.counts.events)
             elif record.key == KEYS:
                 self.keys = self._read(decode_keys, record.value) or UNREADABLE
+            elif (covered := stops.covered(record.key or b"")) is not None:
+                stop = self._read(stops.decode_stop, record.value) or stops.UNREADABLE
+                others = {each: on for each, on in self.stops.items() if each != covered}
+                self.stops = {**others, covered: stop} if stop.stopped else others
         self._tell()
+
+    def control_proven(self, steady: int | None) -> None:
+        """Nothing that was in `consent.control` at that instant is unread; None says nothing."""
+        if steady is not None and (self.control_at is None or steady > self.control_at):
+            self.control_at = steady
+            self._tell()
+
+    def stopped(self, tenant: str, channel: str) -> bool:
+        """Whether a kill switch is on for a tenant's messages in a channel."""
+        on = self.stops
+        return any((t, c) in on for t in (tenant, stops.EVERY) for c in (channel, stops.EVERY))
 
     def _read(self, decode: Callable[[bytes | None], T], value: bytes | None) -> T | None:
         try:

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from consent_stream.gate.controlwatch import ControlWatch
 from consent_stream.gate.replica import Origin
 from consent_stream.settings import Settings
 from consent_stream.wire.topics import CONTROL, SUPPRESSION
 
 TIMEOUT = 10.0  # seconds for one answer
+RECONNECT_MS = 1000  # a mailer must not stay stale for much longer than its Kafka was away
 FETCH_WAIT_MS = 20  # how long a broker may hold back an empty answer: a part of click → enforced
 EMBEDDED = "mockCluster"  # librdkafka's mock cluster names itself so: no topic ids, no topic settings
 
@@ -51,7 +53,8 @@ class Inspector:
 
     def __init__(self, settings: Settings, source: Source) -> None:
         self._source = source
-        self._admin = AdminClient({**settings.librdkafka(), "log_level": 2}, logger=log)
+        self._conf = {**settings.librdkafka(), "log_level": 2, "reconnect.backoff.max.ms": RECONNECT_MS}
+        self._admin = self._connect()
         self._bootstrap = settings.bootstrap
 
     def origin(self, consumer: Consumer) -> Origin:
@@ -75,6 +78,13 @@ class Inspector:
             return Origin(cluster, name, cluster, partitions)
         self._refuse_if_it_forgets(name)
         return Origin(cluster, name, self._topic_id(name), partitions)
+
+    def watch_control(self) -> ControlWatch:
+        """For one session: whether all of the control topic is read."""
+        return ControlWatch(self._connect, self._source.control)
+
+    def _connect(self) -> AdminClient:
+        return AdminClient(self._conf, logger=log)
 
     def _refuse_if_it_forgets(self, name: str) -> None:
         resource = ConfigResource(ResourceType.TOPIC, name)
@@ -107,7 +117,7 @@ def open_consumer(settings: Settings, on_error: Any) -> Consumer:
         "fetch.wait.max.ms": FETCH_WAIT_MS,
         "fetch.min.bytes": 1,
         "fetch.error.backoff.ms": 50,
-        "reconnect.backoff.max.ms": 1000,  # a mailer must not stay stale for longer than its Kafka was away
+        "reconnect.backoff.max.ms": RECONNECT_MS,
         "queued.max.messages.kbytes": 32 * 1024,
         "enable.partition.eof": True,  # the only sign of the end that also counts transaction markers
         "allow.auto.create.topics": False,

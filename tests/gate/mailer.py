@@ -32,7 +32,9 @@ class Mailer:
         self.offset += 1
         self.reading.take([Record(0, self.offset, *pair) for pair in pairs], self.wall, self.steady)
 
-    def beats(self, through=None, **about):
+    def beats(self, through=None, *, control_read=True, **about):
+        if control_read:
+            self.reading.control_proven(self.steady)
         for q in (0, 1):
             value = beat(q, through=self.wall if through is None else through, **about)
             self.reading.take([Record(q, 0, HEARTBEAT_KEY, value)], self.wall, self.steady)

@@ -211,3 +211,17 @@ def test_a_file_is_continued_by_the_next_gate(worker, tmp_path):
     with gate_of(worker, tmp_path / "replica") as gate:
         assert gate.wait_ready(SOON)
         assert ask(gate).version == 3
+
+
+def test_a_kill_switch_is_obeyed_until_it_is_off(worker, gate):
+    worker.start()
+    worker.write((ANAS, entry(grant())))
+    with worker.beating():
+        assert gate.wait_ready(SOON)
+        assert ask(gate)
+        worker.switch(on=True)
+        assert until(lambda: ask(gate).reasons == ("stopped",))
+        worker.switch(on=False)
+        assert until(lambda: ask(gate))
+        time.sleep(0.7)  # the proof that the switches are read grows no older than two questions to the broker
+        assert ask(gate).staleness < 2

@@ -8,6 +8,7 @@ from confluent_kafka import Producer
 
 from consent_stream.wire.control import Partitions, encode_partitions, encode_policy
 from consent_stream.wire.keys import HEARTBEAT_KEY
+from consent_stream.wire.stops import Stop, encode_stop
 from tests.gate.made import beat
 
 PARTITIONS = 4  # what the embedded broker gives every topic
@@ -29,6 +30,12 @@ class Worker:
             encode_partitions(Partitions(PARTITIONS, PARTITIONS)),
         ):
             self._producer.produce(self.control, value, key, partition=0)
+        self._producer.flush()
+
+    def switch(self, on, tenant="acme", channel="email"):
+        """The kill switch, as `stop-sending` and `resume` set it."""
+        key, value = encode_stop(tenant, channel, Stop(on, "a test", "ana", 1))
+        self._producer.produce(self.control, value, key, partition=0)
         self._producer.flush()
 
     def write(self, *rows, partition=-1):
