@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "worker": ("worker", "The processor: events in, suppression lists out."),
     "publish": ("publish", "Send events, one a line, and print their receipts."),
     "check": ("check", "Ask a gate whether one person may be mailed."),
+    "gate": ("gate", "Gates as processes of their own."),
     "simulate": ("simulate", "Run scenario files without a broker."),
 }
 WORKER_EXTRA = ("faust", "mode", "aiokafka", "rocksdict", "prometheus_client")
