@@ -16,8 +16,8 @@ from confluent_kafka.admin import (
 )
 
 from consent_stream.settings import Settings, SettingsError
+from consent_stream.wire.control import ACTIVE, FIRST, decode_active, decode_topics, named
 from consent_stream.wire.control import TOPICS as CONTROL_TOPICS
-from consent_stream.wire.control import decode_topics
 from consent_stream.wire.topics import (
     CONTROL,
     EVENTS,
@@ -61,10 +61,10 @@ class Cluster:
 
 
 class TopicAdmin:
-    """Admin calls on the declared topics of one prefix."""
+    """Admin calls on the declared topics of one prefix and generation."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._prefix = settings.topic_prefix
+    def __init__(self, settings: Settings, generation: int = 0) -> None:
+        self._prefix, self._generation = settings.topic_prefix, generation
         self._bootstrap = settings.bootstrap
         # Kept as long as this object: an AdminClient that goes before its futures resolve fails them with _DESTROY.
         self._admin = AdminClient({**settings.librdkafka(), "log_level": 0})
@@ -74,7 +74,7 @@ class TopicAdmin:
 
         Errors: Unreachable.
         """
-        names = [topic.full(self._prefix) for topic in TOPICS]
+        names = [topic.full(self._prefix, self._generation) for topic in TOPICS]
         metadata = self._metadata()
         embedded = str(metadata.cluster_id).startswith(EMBEDDED_CLUSTER)
         if embedded:
@@ -97,7 +97,7 @@ class TopicAdmin:
 
         Errors: Unreachable.
         """
-        return differences(self.read().live, self._prefix)
+        return differences(self.read().live, self._prefix, self._generation)
 
     def create(self, partitions: Mapping[Topic, int], replication: int) -> set[str]:
         """Make topics (topic → partition count), wait until the brokers know them; the full names of those made.
@@ -107,7 +107,7 @@ class TopicAdmin:
         Errors: KafkaException as the broker says; Unreachable when they do not appear in time.
         """
         new = [
-            NewTopic(topic.full(self._prefix), count, replication, config=topic.settings(replication))
+            NewTopic(topic.full(self._prefix, self._generation), count, replication, config=topic.settings(replication))
             for topic, count in partitions.items()
         ]
         if not new:
@@ -169,7 +169,7 @@ def _is_led(topic: Any) -> bool:
     return bool(topic.partitions) and all(each.leader >= 0 for each in topic.partitions.values())
 
 
-def check_topics(settings: Settings, *, simulated_time: bool = False) -> Cluster:
+def check_topics(settings: Settings, generation: int = 0, *, simulated_time: bool = False) -> Cluster:
     """What a worker does before it starts: the cluster, if every topic is there and none could lose a "no".
 
     simulated_time: `consent.events` may carry its sender's clock, as scenarios need that lie in the past. Only for a
@@ -179,9 +179,8 @@ def check_topics(settings: Settings, *, simulated_time: bool = False) -> Cluster
     """
     if simulated_time and not settings.topic_prefix.startswith(SIMULATED_PREFIX):
         raise SettingsError("topic_prefix", f"simulated time is for prefixes that begin with {SIMULATED_PREFIX}")
-    admin = TopicAdmin(settings)
-    cluster = admin.read()
-    found = fatal(differences(cluster.live, settings.topic_prefix))
+    cluster = TopicAdmin(settings, generation).read()
+    found = fatal(differences(cluster.live, settings.topic_prefix, generation))
     if simulated_time:
         clock = (EVENTS.full(settings.topic_prefix), "message.timestamp.type")
         found = [each for each in found if (each.topic, each.setting) != clock]
@@ -190,21 +189,33 @@ def check_topics(settings: Settings, *, simulated_time: bool = False) -> Cluster
     return cluster
 
 
-def check_incarnations(settings: Settings, control: Mapping[bytes, bytes]) -> dict[str, str]:
+def check_incarnations(settings: Settings, control: Mapping[bytes, bytes], generation: int = 0) -> dict[str, str]:
     """The topic ids of ledger, state and lists, to be recorded in `consent.control`, if they still belong together.
 
     `control`: as of `read_control`. Errors: KafkaException when Kafka does not answer; TopicsRefused when some were
     made anew and others not; WireError when the record cannot be read.
     """
     prefix = settings.topic_prefix
-    names = [topic.full(prefix) for topic in (LEDGER, STATE, *SUPPRESSION.values())]
+    names = [topic.full(prefix, generation) for topic in (LEDGER, STATE, *SUPPRESSION.values())]
     admin = AdminClient({**settings.librdkafka(), "log_level": 0})
     asked = admin.describe_topics(TopicCollection(names), request_timeout=TIMEOUT)
     found = {name: str(asked[name].result(TIMEOUT).topic_id) for name in names}
-    why = torn(decode_topics(control[CONTROL_TOPICS]), found, prefix) if CONTROL_TOPICS in control else None
+    known = control.get(named(CONTROL_TOPICS, generation))
+    why = torn(decode_topics(known), found, prefix, generation) if known is not None else None
     if why:
         raise TopicsRefused([Difference(names[0], "incarnation", "of the others", "another", True, why)])
     return found
+
+
+def active_generation(settings: Settings) -> int:
+    """Whose lists the gates obey, as `consent.control` says; the first, where that topic is not there yet.
+
+    Errors: Unreachable, or KafkaException, when Kafka does not answer; WireError when the record cannot be read.
+    """
+    if CONTROL.full(settings.topic_prefix) not in TopicAdmin(settings).read().live:
+        return FIRST.generation
+    told = read_control(settings).get(ACTIVE)
+    return FIRST.generation if told is None else decode_active(told).generation
 
 
 def read_control(settings: Settings) -> dict[bytes, bytes]:

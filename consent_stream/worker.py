@@ -20,7 +20,14 @@ from consent_stream.domain.policy import Policy, PolicyError, read_policy
 from consent_stream.keyfile import DEVELOPMENT_WARNING, load_keys
 from consent_stream.logthrottle import Throttle
 from consent_stream.settings import Settings, SettingsError
-from consent_stream.topics import Cluster, Unreachable, check_incarnations, check_topics, read_control
+from consent_stream.topics import (
+    Cluster,
+    Unreachable,
+    active_generation,
+    check_incarnations,
+    check_topics,
+    read_control,
+)
 from consent_stream.wire.control import (
     KEYS,
     Partitions,
@@ -29,6 +36,7 @@ from consent_stream.wire.control import (
     encode_partitions,
     encode_policy,
     encode_topics,
+    named,
 )
 from consent_stream.wire.keys import Keyring
 from consent_stream.wire.topics import CONTROL, EVENTS, LEDGER
@@ -82,10 +90,12 @@ def check_data_dir(path: Path) -> None:
         raise SettingsError("data_dir", f"{path}: {error.strerror}") from error
 
 
-def run_worker(settings: Settings, agents: Collection[str], *, simulated_time: bool = False) -> NoReturn:
+def run_worker(
+    settings: Settings, agents: Collection[str], *, generation: int | None = None, simulated_time: bool = False
+) -> NoReturn:
     """Run until SIGTERM. Exit: 0 stopped, 70 after a fault; errors before that are raised.
 
-    simulated_time: see `check_topics`.
+    generation: whose topics to work on; default the one that gates obey. simulated_time: see `check_topics`.
 
     Errors: SettingsError; KeyFileError; TopicsRefused when a topic could lose a "no".
     """
@@ -103,25 +113,29 @@ def run_worker(settings: Settings, agents: Collection[str], *, simulated_time: b
     if not policy.tenants:
         log.warning("no tenants in the policy: restrictions are applied, every grant is refused")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the app listens itself: nothing is begun yet
-    cluster = _wait_for_topics(settings, simulated_time)
+    chosen, cluster = _wait_for_topics(settings, generation, simulated_time)
     events = cluster.live[EVENTS.full(settings.topic_prefix)].partitions
-    ledger = cluster.live[LEDGER.full(settings.topic_prefix)].partitions
+    ledger = cluster.live[LEDGER.full(settings.topic_prefix, chosen)].partitions
     control = _patiently(lambda: read_control(settings))
-    check_keys(keyring, control)
+    check_keys(keyring, control, chosen)
     # The embedded broker has no topic ids, and no past.
-    ids = {} if cluster.embedded else _patiently(lambda: check_incarnations(settings, control))
+    ids = {} if cluster.embedded else _patiently(lambda: check_incarnations(settings, control, chosen))
     records = [
         encode_partitions(Partitions(events, ledger)),
         encode_policy(table.get("tenants", {})),
         encode_keys(keyring.fingerprints()),
         *([encode_topics(ids)] if ids else []),
     ]
-    publish_control(settings, records)
-    app = build_app(settings, policy, keyring, events=events, ledger=ledger, agents=agents)
+    publish_control(settings, [(named(name, chosen), value) for name, value in records])
+    data_dir = settings.data_dir / f"g{chosen}" if chosen else settings.data_dir
+    app = build_app(
+        settings, policy, keyring, events=events, ledger=ledger, agents=agents, data_dir=data_dir, generation=chosen
+    )
 
     @app.on_ready
     def ready(owned: Collection[Any]) -> None:
-        log.info("ready: %s on %d partitions", " and ".join(agents), len(owned))
+        of = f" of generation {chosen}" if chosen else ""
+        log.info("ready: %s on %d partitions%s", " and ".join(agents), len(owned), of)
         print("ready", flush=True)
 
     # A slice holds thousands of records, and memory of keys hundreds of thousands of objects, none of them in cycles:
@@ -131,15 +145,16 @@ def run_worker(settings: Settings, agents: Collection[str], *, simulated_time: b
     run(app)
 
 
-def check_keys(keyring: Keyring, control: Mapping[bytes, bytes]) -> None:
+def check_keys(keyring: Keyring, control: Mapping[bytes, bytes], generation: int = 0) -> None:
     """Refuse keys that would write every "no" where no gate looks for it.
 
     Errors: SettingsError when a key id stands for another key than the one the lists are written with; WireError when
     the record of those cannot be read.
     """
-    if KEYS not in control:
+    record = control.get(named(KEYS, generation))
+    if record is None:
         return
-    told = decode_keys(control[KEYS])
+    told = decode_keys(record)
     if other := keyring.differing(told):
         raise SettingsError(
             "keys", f"key {', '.join(other)} is not the one that these topics are written with; use that key file"
@@ -185,10 +200,11 @@ def _patiently(ask: Callable[[], T]) -> T:
             time.sleep(RETRY_S / 4)
 
 
-def _wait_for_topics(settings: Settings, simulated_time: bool) -> Cluster:
+def _wait_for_topics(settings: Settings, generation: int | None, simulated_time: bool) -> tuple[int, Cluster]:
     while True:
         try:
-            return check_topics(settings, simulated_time=simulated_time)
+            chosen = _patiently(lambda: active_generation(settings)) if generation is None else generation
+            return chosen, check_topics(settings, chosen, simulated_time=simulated_time)
         except Unreachable as error:
             log.warning("%s; trying again", error)
             time.sleep(RETRY_S)

@@ -28,10 +28,24 @@ AGENTS = ("intake", "state")
     show_envvar=True,
     help="Serve Prometheus metrics there; on loopback without HOST. Default: nowhere.",
 )
+@click.option(
+    "--generation",
+    type=click.IntRange(0, 999_999),
+    envvar="CONSENT_GENERATION",
+    show_envvar=True,
+    help="Work on the topics of a rebuild. Default: the generation that gates obey.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
 # For `simulate --through` alone: a flag and no variable, so that no environment can bring it along.
 @click.option("--simulated-time", is_flag=True, hidden=True)
-def command(settings: Settings, agents: str, metrics: str | None, verbose: bool, simulated_time: bool) -> None:
+def command(
+    settings: Settings,
+    agents: str,
+    metrics: str | None,
+    generation: int | None,
+    verbose: bool,
+    simulated_time: bool,
+) -> None:
     """Take events in, keep the table of consent, publish the suppression lists.
 
     Logs `ready` when its partitions are restored. Stops cleanly on SIGTERM (exit 0); ends with another code after a
@@ -50,7 +64,8 @@ def command(settings: Settings, agents: str, metrics: str | None, verbose: bool,
     if metrics:
         _serve_metrics(metrics)
     try:
-        run_worker(settings, tuple(name for name in AGENTS if name in chosen), simulated_time=simulated_time)
+        stages = tuple(name for name in AGENTS if name in chosen)
+        run_worker(settings, stages, generation=generation, simulated_time=simulated_time)
     except (TopicsRefused, WireError) as error:
         raise click.ClickException(str(error)) from error
     except KafkaException as error:

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from consent_stream.domain.policy import Policy
 from consent_stream.engine import Slice, SliceApp, SliceSchema, TableUnit, Unit
@@ -35,18 +35,19 @@ def build_app(
     ledger: int,
     agents: Collection[str] = AGENTS,
     data_dir: Path | None = None,
+    generation: int = 0,
 ) -> SliceApp:
     """The processor as a Faust app; run it with `engine.run`.
 
-    Shapes: `events` and `ledger` are partition counts; `agents` any of AGENTS. All processes of a deployment form one
+    Shapes: `events` and `ledger` are partition counts; `agents` any of AGENTS. All processes of a generation form one
     group, whichever agents they run: each gets partitions of the topics that its own agents read.
     """
-    prefix = settings.topic_prefix
-    outputs = [QUARANTINE.full(prefix), LEDGER.full(prefix)]
+    names = Names.of(settings.topic_prefix, generation)
+    outputs = [names.quarantine, names.ledger]
     if "state" in agents:
-        outputs += [CHANGES.full(prefix), *(topic.full(prefix) for topic in SUPPRESSION.values())]
+        outputs += [names.changes, *names.lists.values()]
     app = SliceApp(
-        f"{prefix}consent-stream",
+        group_id(settings.topic_prefix, generation),
         kafka=settings,
         datadir=data_dir or settings.data_dir,
         worker_id=settings.worker_id,
@@ -55,20 +56,42 @@ def build_app(
     )
     echo = Echo(heard=set(agents) == set(AGENTS))
     if "intake" in agents:
-        add_intake(app, settings, policy, keyring, events, echo)
+        add_intake(app, names, policy, keyring, events, echo)
     if "state" in agents:
-        add_state(app, settings, policy, ledger, echo)
-    pulse = Pulse(app, settings, agents, events=events, ledger=ledger)
+        add_state(app, names, Folder(policy, generation), ledger, echo)
+    pulse = Pulse(app, settings, agents, events=events, ledger=ledger, generation=generation)
     app.task(pulse.run)
     return app
 
 
-def add_intake(
-    app: SliceApp, settings: Settings, policy: Policy, keyring: Keyring, partitions: int, echo: Echo
-) -> None:
+class Names(NamedTuple):
+    """Full names of the topics that one generation reads and writes."""
+
+    events: str
+    ledger: str
+    state: str
+    lists: dict[str, str]
+    changes: str
+    quarantine: str
+
+    @classmethod
+    def of(cls, prefix: str, generation: int) -> Names:
+        lists = {channel: topic.full(prefix, generation) for channel, topic in SUPPRESSION.items()}
+        events, ledger, state, changes, quarantine = (
+            topic.full(prefix, generation) for topic in (EVENTS, LEDGER, STATE, CHANGES, QUARANTINE)
+        )
+        return cls(events, ledger, state, lists, changes, quarantine)
+
+
+def group_id(prefix: str, generation: int) -> str:
+    """The consumer group of a generation's workers; its committed offsets tell how far the intake is."""
+    return f"{prefix}consent-stream" + (f".g{generation}" if generation else "")
+
+
+def add_intake(app: SliceApp, names: Names, policy: Policy, keyring: Keyring, partitions: int, echo: Echo) -> None:
     """The agent that qualifies events. A function of (record, policy): it keeps nothing."""
-    source = app.topic(EVENTS.full(settings.topic_prefix), schema=SliceSchema(), partitions=partitions)
-    ledger, quarantine = LEDGER.full(settings.topic_prefix), QUARANTINE.full(settings.topic_prefix)
+    source = app.topic(names.events, schema=SliceSchema(), partitions=partitions)
+    ledger, quarantine = names.ledger, names.quarantine
 
     @app.agent(source, name="intake")  # type: ignore[untyped-decorator]
     async def intake(slices: Any) -> None:
@@ -104,14 +127,11 @@ def _take_slice(
         metrics.IGNORED.labels(reason).inc(times)
 
 
-def add_state(app: SliceApp, settings: Settings, policy: Policy, partitions: int, echo: Echo) -> None:
+def add_state(app: SliceApp, names: Names, folder: Folder, partitions: int, echo: Echo) -> None:
     """The agent that folds facts into the table and publishes what changed."""
-    prefix = settings.topic_prefix
-    ledger = LEDGER.full(prefix)
-    table = app.Table(TABLE, partitions=partitions, changelog=STATE.full(prefix), sources=[ledger])
-    lists = {channel: topic.full(prefix) for channel, topic in SUPPRESSION.items()}
-    changes, quarantine = CHANGES.full(prefix), QUARANTINE.full(prefix)
-    folder = Folder(policy)
+    ledger = names.ledger
+    table = app.Table(TABLE, partitions=partitions, changelog=names.state, sources=[ledger])
+    lists, changes, quarantine = names.lists, names.changes, names.quarantine
 
     @app.agent(app.topic(ledger, schema=SliceSchema(), partitions=partitions), name="state")  # type: ignore[untyped-decorator]
     async def state(slices: Any) -> None:

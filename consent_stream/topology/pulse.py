@@ -44,11 +44,14 @@ Positions = dict[int, tuple[int, int | None, int | None]]
 class Pulse:
     """Reports what this process has applied. `run` is a task of the app; each beat's I/O happens on a thread."""
 
-    def __init__(self, app: SliceApp, settings: Settings, agents: Collection[str], *, events: int, ledger: int) -> None:
+    def __init__(
+        self, app: SliceApp, settings: Settings, agents: Collection[str], *, events: int, ledger: int, generation: int
+    ) -> None:
         self._app, self._settings = app, settings
-        self._agents, self._events, self._ledger = agents, events, ledger
-        self._names = {topic: topic.full(settings.topic_prefix) for topic in (EVENTS, LEDGER, PROGRESS)}
-        self._lists = [topic.full(settings.topic_prefix) for topic in SUPPRESSION.values()]
+        self._agents, self._events, self._ledger, self._generation = agents, events, ledger, generation
+        prefix = settings.topic_prefix
+        self._names = {topic: topic.full(prefix, generation) for topic in (EVENTS, LEDGER, PROGRESS)}
+        self._lists = [topic.full(prefix, generation) for topic in SUPPRESSION.values()]
         self._waiting: dict[int, Waiting] = {}
         self._said: dict[object, tuple[object, float]] = {}
         self._connected = False
@@ -101,7 +104,7 @@ class Pulse:
         self._producer.poll(0)
 
     def _publish(self, q: int, vectors: list[Vector], ends: tuple[int, ...]) -> None:
-        beat = Heartbeat(q, 0, self._events, time.time_ns() // 1000, vectors[0], vectors[HOPS])
+        beat = Heartbeat(q, self._generation, self._events, time.time_ns() // 1000, vectors[0], vectors[HOPS])
         value = encode_heartbeat(beat)
         for name in self._lists:
             self._produce(name, HEARTBEAT_KEY, value, q)

@@ -18,6 +18,10 @@ POLICY = b"policy"  # {"tenants": …}: the table of that name in the policy fil
 PARTITIONS = b"partitions"  # {"events": P, "ledger": Q}
 KEYS = b"keys"  # {kid: fingerprint} of the root keys that the newest worker writes with
 TOPICS = b"topics"  # {name: topic id} of ledger, state and lists, which belong together
+ACTIVE = b"generation"  # {"active": N, …}: whose lists the gates obey
+
+# A rebuild fills topics of its own, perhaps by another policy, and says so under names of its own.
+OF_A_GENERATION = frozenset((POLICY, PARTITIONS, KEYS, TOPICS))
 
 
 class Partitions(NamedTuple):
@@ -25,6 +29,38 @@ class Partitions(NamedTuple):
 
     events: int
     ledger: int
+
+
+class Active(NamedTuple):
+    """Whose lists the gates obey. by, reason, at (µs): for on-call; `consent.audit` has every change."""
+
+    generation: int
+    by: str
+    reason: str
+    at: int
+
+
+FIRST = Active(0, "", "", 0)
+
+
+def named(name: bytes, generation: int) -> bytes:
+    """The key under which a generation's record of that name stands; the first one's has the plain name."""
+    return name + b".g%d" % generation if generation and name in OF_A_GENERATION else name
+
+
+def encode_active(active: Active) -> tuple[bytes, bytes]:
+    """Key and value of the record that tells which generation the gates obey."""
+    return ACTIVE, orjson.dumps(active._asdict())
+
+
+def decode_active(value: bytes | None) -> Active:
+    """Errors: `WireError` when it is none."""
+    table = _table(value, "generation")
+    fields: list[Any] = [table.get(name) for name in Active._fields]
+    active = Active(*fields)
+    if [type(part) for part in active] != [int, str, str, int] or active.generation < 0:
+        raise WireError("bad_generation", "a control record that names no generation")
+    return active
 
 
 def encode_policy(tenants: Mapping[str, Any]) -> tuple[bytes, bytes]:

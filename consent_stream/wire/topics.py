@@ -22,7 +22,8 @@ class Topic:
 
     retention_ms: how long records stay (delete topics). shares_partitions: its partition count equals the ledger's, for
     a slice of the ledger writes its state and suppression records into the partition of the same number.
-    partitions: the default count; `fixed` when no other count works.
+    partitions: the default count; `fixed` when no other count works. rebuilt: each generation has its own, for it
+    follows from `consent.events` and is made anew by a rebuild; the others are shared by all generations.
     """
 
     name: str
@@ -33,11 +34,12 @@ class Topic:
     partitions: int = PARTITIONS
     fixed: bool = False
     shares_partitions: bool = False
+    rebuilt: bool = False
     config: Mapping[str, str] = field(default_factory=dict, hash=False)
 
-    def full(self, prefix: str = "") -> str:
-        """The name in the cluster: `prefix` (may be empty) put before."""
-        return prefix + self.name
+    def full(self, prefix: str = "", generation: int = 0) -> str:
+        """The name in the cluster: `prefix` (may be empty) put before, and the generation behind, but for the first."""
+        return prefix + self.name + (f".g{generation}" if generation and self.rebuilt else "")
 
     def settings(self, replication: int) -> dict[str, str]:
         """The topic-level configuration, all of it, for `replication` copies of each partition."""
@@ -82,22 +84,24 @@ EVENTS = Topic(
 )  # fmt: skip
 LEDGER = Topic(
     "consent.ledger", "subject key", "delete", "qualified facts: evidence, rebuild", 3650 * DAY, shares_partitions=True,
+    rebuilt=True,
     config={"max.message.bytes": str(LARGEST_KEPT)},
 )  # fmt: skip
 STATE = Topic(
     "consent.state", "subject key", "compact", "all registers of a key: recovery, analytics", shares_partitions=True,
+    rebuilt=True,
     config=_COMPACTED_LIVELY,
 )  # fmt: skip
 SUPPRESSION = {
     channel: Topic(
         f"suppression.{channel}", "subject key", "compact", f"who may not be reached ({channel}): mailers",
-        shares_partitions=True, config=_SUPPRESSION,
+        shares_partitions=True, rebuilt=True, config=_SUPPRESSION,
     )
     for channel in ("email", "sms", "sharing")
 }  # fmt: skip
 CHANGES = Topic(
     "consent.changes", "subject key", "delete", "what changed, by which event: analytics, on-call", 400 * DAY,
-    config={"max.message.bytes": str(LARGEST_KEPT)},
+    rebuilt=True, config={"max.message.bytes": str(LARGEST_KEPT)},
 )  # fmt: skip
 QUARANTINE = Topic(
     "consent.quarantine", "original", "delete", "what was not understood, byte for byte: on-call", 90 * DAY,
@@ -105,6 +109,7 @@ QUARANTINE = Topic(
 )  # fmt: skip
 PROGRESS = Topic(
     "consent.progress", "none", "delete", "who has applied what: freshness", DAY, partitions=1, fixed=True,
+    rebuilt=True,
     config={"segment.ms": str(HOUR)},
 )  # fmt: skip
 CONTROL = Topic(
@@ -113,7 +118,6 @@ CONTROL = Topic(
 
 SENDS = Topic(
     "consent.sends", "subject key", "delete", "what was handed over or held back, by which answer: mailers", 400 * DAY,
-    shares_partitions=True,
 )  # fmt: skip
 GATES = Topic(
     "consent.gates", "gate id", "delete", "what each gate enforces by now: barriers", DAY, partitions=1, fixed=True,
@@ -156,15 +160,15 @@ class Difference:
         return f"topic {self.topic}: {self.setting} is {self.found}, not {self.wanted}{because}"
 
 
-def differences(live: Mapping[str, LiveTopic], prefix: str = "") -> list[Difference]:
+def differences(live: Mapping[str, LiveTopic], prefix: str = "", generation: int = 0) -> list[Difference]:
     """Everything in `live` (full name → topic; absent when missing) that is not as declared, in the order of TOPICS."""
     found: list[Difference] = []
     for topic in TOPICS:
-        name = topic.full(prefix)
+        name = topic.full(prefix, generation)
         if name not in live:
             found.append(Difference(name, "topic", "there", None, True, "consent-stream topics apply makes it"))
             continue
-        found += _partition_faults(topic, name, live, prefix)
+        found += _partition_faults(topic, name, live, prefix, generation)
         found += _setting_faults(topic, name, live[name])
     return found
 
@@ -174,16 +178,18 @@ def fatal(found: Iterable[Difference]) -> list[Difference]:
     return [each for each in found if each.fatal]
 
 
-def _partition_faults(topic: Topic, name: str, live: Mapping[str, LiveTopic], prefix: str) -> Iterable[Difference]:
+def _partition_faults(
+    topic: Topic, name: str, live: Mapping[str, LiveTopic], prefix: str, generation: int
+) -> Iterable[Difference]:
     count = live[name].partitions
     if topic.fixed and count != topic.partitions and live[name].config is not None:
         why = "its readers look at partition 0 alone"
         yield Difference(name, "partitions", str(topic.partitions), str(count), True, why)
-    ledger = live.get(LEDGER.full(prefix))
+    ledger = live.get(LEDGER.full(prefix, generation))
     if topic.shares_partitions and ledger is not None and count != ledger.partitions:
         # A list made anew alone would stay empty: what is known already is not written again.
-        with_it = "" if topic is STATE else f" and {STATE.full(prefix)}"
-        why = f"it must have as many as {LEDGER.full(prefix)}; make it{with_it} anew while no worker runs"
+        with_it = "" if topic is STATE else f" and {STATE.full(prefix, generation)}"
+        why = f"it must have as many as {LEDGER.full(prefix, generation)}; make it{with_it} anew while no worker runs"
         yield Difference(name, "partitions", str(ledger.partitions), str(count), True, why)
 
 
@@ -227,7 +233,7 @@ def _canonical(value: str) -> str:
         return ",".join(sorted(part.strip() for part in value.split(",")))
 
 
-def torn(known: Mapping[str, str], found: Mapping[str, str], prefix: str = "") -> str | None:
+def torn(known: Mapping[str, str], found: Mapping[str, str], prefix: str = "", generation: int = 0) -> str | None:
     """Why topics no longer belong together: some were made anew (their ids differ) and others not. None: they do.
 
     Shapes: full name → topic id, of ledger, state and lists, as recorded and as found.
@@ -239,12 +245,13 @@ def torn(known: Mapping[str, str], found: Mapping[str, str], prefix: str = "") -
     if not anew or anew == set(known):
         return None
     kept = ", ".join(sorted(set(known) - anew))
-    if LEDGER.full(prefix) in anew:
-        return f"{LEDGER.full(prefix)} was made anew, but not {kept}: its versions would be taken for old ones"
-    lists = sorted(anew - {STATE.full(prefix)})
-    if lists and STATE.full(prefix) not in anew:
+    ledger, state = LEDGER.full(prefix, generation), STATE.full(prefix, generation)
+    if ledger in anew:
+        return f"{ledger} was made anew, but not {kept}: its versions would be taken for old ones"
+    lists = sorted(anew - {state})
+    if lists and state not in anew:
         return (
-            f"{', '.join(lists)} was made anew, but not {STATE.full(prefix)}: it would stay empty; "
-            f"make {STATE.full(prefix)} anew as well, and all of them are filled again from the ledger"
+            f"{', '.join(lists)} was made anew, but not {state}: it would stay empty; "
+            f"make {state} anew as well, and all of them are filled again from the ledger"
         )
     return None
