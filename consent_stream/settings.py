@@ -45,6 +45,7 @@ class Settings:
     """Where Kafka is, how to speak to it, and where our own files are. Checked when made.
 
     bootstrap: `HOST:PORT[,HOST:PORT…]`. policy, keys: TOML files. data_dir: state of a worker, replica of a gate.
+    sender: what a mailer is called in `consent.sends`; its host by default.
     insecure: permits plaintext off loopback; it never turns certificate checks off.
 
     Errors: SettingsError, naming the first setting that is wrong.
@@ -56,6 +57,7 @@ class Settings:
     data_dir: Path = Path("data")
     topic_prefix: str = ""
     worker_id: str | None = None
+    sender: str | None = None
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str | None = None
     sasl_username: str | None = None
@@ -82,10 +84,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         hosts = _hosts(self.bootstrap)
-        for name, longest in (("topic_prefix", LONGEST_PREFIX), ("worker_id", LONGEST_PREFIX)):
+        for name in ("topic_prefix", "worker_id", "sender"):
             value = getattr(self, name) or ""
-            if not LEGAL_NAME.fullmatch(value) or len(value) > longest:
-                raise SettingsError(name, f"{value!r}: letters, digits and . _ - only, at most {longest} of them")
+            if not LEGAL_NAME.fullmatch(value) or len(value) > LONGEST_PREFIX:
+                raise SettingsError(
+                    name, f"{value!r}: letters, digits and . _ - only, at most {LONGEST_PREFIX} of them"
+                )
         self._check_security()
         if not self.encrypted and not self.insecure and not all(map(_is_loopback, hosts)):
             raise SettingsError(

@@ -18,6 +18,8 @@ from consent_stream.gate.lmdb_replica import LmdbReplica
 from consent_stream.gate.question import Question
 from consent_stream.gate.reading import Phase, Reading
 from consent_stream.gate.replica import MemoryReplica, Replica
+from consent_stream.gate.sending import Desk, Sending
+from consent_stream.gate.sendlog import KafkaSendLog
 from consent_stream.gate.source import Source
 from consent_stream.gate.verdict import Verdict
 from consent_stream.keyfile import load_keys
@@ -98,6 +100,8 @@ class Gate:
         self._list = source.suppression
         self._reading = Reading(_replica(store), policy)
         self._checker = Checker(channel, self._reading, keyring, staleness_limit, clock)
+        self._sends = KafkaSendLog(settings)
+        self._desk = Desk(lambda asked: self.check(**asked._asdict()), channel, keyring, clock, self._sends)
         self._follower = Follower(settings, source, self._reading, clock)
         self._follower.start()
 
@@ -113,6 +117,7 @@ class Gate:
     def close(self) -> None:
         """End the thread and close the store. Every later answer is `not_ready`."""
         if self._reading.phase != "closed":
+            self._sends.close()
             self._follower.close()
             self._reading.close()
             self._reading.replica.close()
@@ -148,6 +153,33 @@ class Gate:
         """
         asked = Question(tenant, email, phone, key, contact, region, purpose, scope, at)
         return self._checker.ask(asked, self._checker.moment(settled=contact is None))
+
+    def sending(
+        self,
+        *,
+        tenant: str,
+        email: str | None = None,
+        phone: str | None = None,
+        key: str | None = None,
+        contact: str | None = None,
+        region: str | None = None,
+        purpose: str = "marketing",
+        scope: str = "*",
+        message_id: str,
+    ) -> Sending:
+        """One message on its way out, as a block: asked on entry, asked again by `permit.ensure()` right before the
+        hand-over, and told to `consent.sends` on leaving (see `consent_stream.gate.sending`).
+
+            with gate.sending(tenant="acme", email="ana@example.com", scope="news", message_id="m-17") as permit:
+                if permit.ensure():
+                    smtp.send_message(...)
+
+        message_id: your own id of the message, at most 256 bytes, without the address. The rest as in `check`.
+        Errors: ValueError as in `check`, or for the id. An error in the block goes on its way. Records of sends never
+        hold up a send and never raise: those that are lost are counted as `sends_lost` in `status().alarms`.
+        """
+        asked = Question(tenant, email, phone, key, contact, region, purpose, scope)
+        return self._desk.sending(asked, message_id)
 
     def check_many(self, questions: Iterable[Question | Mapping[str, Any]]) -> list[Verdict]:
         """Answers in the order of the questions; each is a `Question`, or the arguments of `check` by name.
@@ -194,7 +226,7 @@ class Gate:
             ready=not settled.gap,
             trouble=trouble,
             entries=len(reading.replica),
-            alarms=Counter(reading.alarms),
+            alarms=Counter(reading.alarms) + Counter(sends_lost=self._sends.lost),
             applied_through=applied.fresh and applied.fresh.through,
             staleness=applied.age / 1e6 if applied.fresh else None,
             settled_through=settled.fresh and settled.fresh.through,

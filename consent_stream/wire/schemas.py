@@ -17,7 +17,7 @@ from consent_stream.wire.avro import WireError
 
 MAGIC = b"\xc3\x01"
 NAMES = (
-    "consent_event", "ledger_fact", "consent_state", "suppression", "consent_change", "heartbeat", "progress",
+    "consent_event", "ledger_fact", "consent_state", "suppression", "consent_change", "heartbeat", "progress", "send",
 )  # fmt: skip
 
 
@@ -67,3 +67,4 @@ SUPPRESSION = bytes.fromhex("c3014f87189b31fe584e")
 CONSENT_CHANGE = bytes.fromhex("c301c51f58088252df35")
 HEARTBEAT = bytes.fromhex("c3010e7bbd6d44669b15")
 PROGRESS = bytes.fromhex("c301e6ae517a0e36a3a6")
+SEND = bytes.fromhex("c3010c54a037a810f219")

@@ -22,6 +22,7 @@ from consent_stream.domain.registers import Registers
 from consent_stream.domain.standing import BLANK, Standing
 from consent_stream.wire.change import encode_change
 from consent_stream.wire.ledger import encode_fact
+from consent_stream.wire.send import FAILED, HANDED_OVER, HELD_BACK, Send, encode_send
 from consent_stream.wire.state import encode_registers
 from consent_stream.wire.suppression import encode_entry
 from consent_stream.wire.vector import Heartbeat, Point, Progress, encode_heartbeat, encode_progress
@@ -93,6 +94,22 @@ EVENTS: list[Any] = [
 ]  # fmt: skip
 
 
+SENDS = [
+    Send(
+        "acme", "email", "marketing", "news/weekly", "m-1", "newsletter", "g-1", (KEY, CONTACT_KEY), (KEY[::-1],),
+        "email", False, AT, AT + 5, AT + 1_000_000, HANDED_OVER, True, (), ("g-1",), 0, 123_457, AT - 7, AT + 10**7,
+    ),
+    Send(
+        "Straße GmbH", "sharing", "sharing", "partners", "é" * 40, "mta-2.example.com", "g-2", (KEY,), (), "", True, AT,
+        None, AT, HELD_BACK, False, ("stale", "erased"), ("u-1", "x" * 70), 3, 0, None, 0,
+    ),
+    Send(
+        "acme", "sms", "transactional", "*", "m-2", "", "g-1", (), (), "sms", False, AT, AT + 1, AT + 2, FAILED, True,
+        (), (), 0, 1 << 40, AT, AT,
+    ),
+]  # fmt: skip
+
+
 class Sample(NamedTuple):
     """One golden record: the plain values it must show to any reader, and how we write it (None: others do)."""
 
@@ -145,6 +162,12 @@ def _progress() -> Iterator[Sample]:
         yield Sample(shown, lambda one=one: encode_progress(one))
 
 
+def _sends() -> Iterator[Sample]:
+    for send in SENDS:
+        shown = {name: list(part) if isinstance(part, tuple) else part for name, part in send._asdict().items()}
+        yield Sample(shown, lambda send=send: encode_send(send))
+
+
 _SAMPLES: dict[str, Callable[[], Iterator[Sample]]] = {
     "consent_event": lambda: (Sample(event, None) for event in EVENTS),
     "ledger_fact": _facts,
@@ -153,4 +176,5 @@ _SAMPLES: dict[str, Callable[[], Iterator[Sample]]] = {
     "consent_change": _changes,
     "heartbeat": _heartbeats,
     "progress": _progress,
+    "send": _sends,
 }

@@ -10,6 +10,7 @@ from consent_stream.wire.avro import Remembered, WireError, long, read_blob, rea
 from consent_stream.wire.keys import HEARTBEAT_KEY
 from consent_stream.wire.ledger import decode_fact
 from consent_stream.wire.records import read_events
+from consent_stream.wire.send import decode_send
 from consent_stream.wire.state import decode_registers, encode_registers
 from consent_stream.wire.suppression import decode_entry
 from consent_stream.wire.vector import decode_heartbeat, decode_progress
@@ -24,6 +25,7 @@ READERS = {
     "suppression": decode_entry,
     "heartbeat": decode_heartbeat,
     "progress": decode_progress,
+    "send": decode_send,
     "consent_event": read_events,
 }
 VALUES = [(name, value) for name in READERS for value in newest()[name].values]

@@ -6,6 +6,7 @@ from consent_stream.domain.registers import Registers
 from consent_stream.wire import schemas
 from consent_stream.wire.ledger import decode_fact, encode_fact
 from consent_stream.wire.records import read_events
+from consent_stream.wire.send import decode_send, encode_send
 from consent_stream.wire.state import decode_registers, encode_registers
 from consent_stream.wire.suppression import Entry, decode_entry
 from consent_stream.wire.vector import decode_heartbeat, decode_progress, encode_heartbeat, encode_progress
@@ -37,6 +38,9 @@ def shown(name: str, value: bytes):
     if name == "progress":
         found = beat_shown(decode_progress(value)._asdict(), "vector")
         return found | {"ends": list(found["ends"])}
+    if name == "send":
+        send = decode_send(value)._asdict()
+        return {name: list(part) if isinstance(part, tuple) else part for name, part in send.items()}
     assert name == "consent_event"
     return read_events(value)
 
@@ -122,6 +126,7 @@ def test_what_we_read_we_write_again(release: Release, number: int):
         "consent_state": lambda: encode_registers(decode_registers(value)),
         "heartbeat": lambda: encode_heartbeat(decode_heartbeat(value)),
         "progress": lambda: encode_progress(decode_progress(value)),
+        "send": lambda: encode_send(decode_send(value)),
     }
     if release.name in again:
         assert again[release.name]() == value

@@ -11,13 +11,14 @@ from consent_stream.domain.standing import Standing, on_list
 from consent_stream.wire.avro import long, read_long, read_time
 from consent_stream.wire.change import encode_change
 from consent_stream.wire.ledger import decode_fact, encode_fact
+from consent_stream.wire.send import OUTCOMES, Send, decode_send, encode_send
 from consent_stream.wire.state import decode_registers, encode_registers
 from consent_stream.wire.suppression import decode_entry, encode_entry
 
 from . import told
 from .reference import HEADER, OddBlocks, fastavro_reads, varint, without_logical_types
 from .released import newest
-from .strategies import FACTS, LONGS, REGISTERS, TEXTS, slots
+from .strategies import FACTS, FLAGS, LONGS, REGISTERS, SUBJECT_KEYS, TEXTS, slots
 
 # Times far outside of what a calendar holds are fine for us; a reader's own date type need not hold them.
 PHYSICAL = {name: json.dumps(without_logical_types(json.loads(release.schema))) for name, release in newest().items()}
@@ -103,6 +104,24 @@ def test_changes(channel, before, after, cause, version):
     value = encode_change(channel, before, after, cause, version)
     shown = told.change(channel, before, after, cause, version)
     assert fastavro_reads(PHYSICAL["consent_change"], value[HEADER:]) == shown
+
+
+KEY_LISTS = st.lists(SUBJECT_KEYS, max_size=3).map(tuple)
+TEXT_LISTS = st.lists(TEXTS, max_size=3).map(tuple)
+SENDS = st.builds(
+    Send, TEXTS, LISTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, KEY_LISTS, KEY_LISTS, TEXTS, FLAGS, LONGS,
+    st.none() | LONGS, LONGS, st.sampled_from(OUTCOMES), FLAGS, TEXT_LISTS, TEXT_LISTS, st.integers(0, 1 << 30), LONGS,
+    st.none() | LONGS, LONGS,
+)  # fmt: skip
+
+
+@given(SENDS)
+def test_sends(send):
+    value = encode_send(send)
+    assert decode_send(value) == send
+    shown = {name: list(part) if isinstance(part, tuple) else part for name, part in send._asdict().items()}
+    assert fastavro_reads(PHYSICAL["send"], value[HEADER:]) == shown
+    assert decode_send(value[:HEADER] + OddBlocks(PHYSICAL["send"]).write(shown)) == send
 
 
 @given(LONGS)
