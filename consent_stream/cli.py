@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "keys": ("keys", "Root key files: `keys new`."),
     "topics": ("topics", "Make or compare the topics: `topics apply`, `topics diff`."),
     "worker": ("worker", "The processor: events in, suppression lists out."),
+    "rebuild": ("rebuild", "Make state and lists anew beside the live ones, from the ledger."),
     "publish": ("publish", "Send events, one a line, and print their receipts."),
     "check": ("check", "Ask a gate whether one person may be mailed."),
     "gate": ("gate", "Gates as processes of their own."),

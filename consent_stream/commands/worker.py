@@ -55,16 +55,28 @@ def command(
     Example:
       consent-stream worker --policy policy.toml --keys keys.toml --data-dir data --worker-id w1
     """
-    from consent_stream.worker import log_to_stderr, run_worker
-
     chosen = tuple(dict.fromkeys(name.strip() for name in agents.split(",") if name.strip()))
     if not chosen or any(name not in AGENTS for name in chosen):
         raise click.BadParameter(f"{agents!r}: choose of {', '.join(AGENTS)}", param_hint="--agents")
-    log_to_stderr(verbose)
     if metrics:
         _serve_metrics(metrics)
+    stages = tuple(name for name in AGENTS if name in chosen)
+    run(settings, stages, generation=generation, verbose=verbose, simulated_time=simulated_time)
+
+
+def run(
+    settings: Settings,
+    stages: tuple[str, ...] = AGENTS,
+    *,
+    generation: int | None = None,
+    verbose: bool = False,
+    simulated_time: bool = False,
+) -> None:
+    """Be a worker until SIGTERM. Errors: ClickException in one line for what stands in the way of a start."""
+    from consent_stream.worker import log_to_stderr, run_worker
+
+    log_to_stderr(verbose)
     try:
-        stages = tuple(name for name in AGENTS if name in chosen)
         run_worker(settings, stages, generation=generation, simulated_time=simulated_time)
     except (TopicsRefused, WireError) as error:
         raise click.ClickException(str(error)) from error

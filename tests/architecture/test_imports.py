@@ -25,6 +25,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "logthrottle": (set(), set()),
     "topics": ({"settings", "wire"}, {"confluent_kafka"}),
     "publisher": ({"settings", "wire"}, {"confluent_kafka"}),
+    "rebuild": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "orjson", "lmdb"}),
     # Faust made fit. It knows nothing of consent, so not even the wire.
     "engine": ({"settings"}, FAUST | {"confluent_kafka", "orjson", *METRICS}),
     "topology": (LEAVES | {"domain", "wire", "engine", "topics"}, {"faust", "confluent_kafka", "orjson", *METRICS}),

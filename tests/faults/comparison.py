@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from itertools import groupby
 
@@ -42,7 +42,7 @@ def check_everything(deployment: Deployment, fenced: bool = True) -> int:
     latest = {channel: latest_of(entries, fenced) for channel, entries in published.items()}
     received = {(each.partition, each.offset): each.received for each in events}
     compared, _ = check_lists(registers, latest, policy, received)
-    check_replay(deployment.read(LEDGER), published, latest, policy)
+    check_replay(deployment.read(LEDGER), published, latest, lambda: Folder(policy, deployment.generation))
     if fenced:
         check_changes(deployment.read(CHANGES), published)
     return compared
@@ -90,11 +90,14 @@ def latest_of(entries: Iterable[tuple[Found, Entry]], fenced: bool) -> dict[byte
 
 
 def check_replay(
-    ledger: Iterable[Found], published: Published, latest: dict[str, dict[bytes, bytes]], policy: Policy
+    ledger: Iterable[Found],
+    published: Published,
+    latest: dict[str, dict[bytes, bytes]],
+    new_folder: Callable[[], Folder],
 ) -> None:
     """The ledger folded again in other slices gives the same records under the same versions."""
     for partition, records in groupby(ledger, lambda each: each.partition):
-        folder, rows = Folder(policy), dict[bytes, bytes]()
+        folder, rows = new_folder(), dict[bytes, bytes]()
         again: dict[tuple[str, bytes, int], bytes] = {}
         for slice_ in _slices(records, 37):
             keys = list(dict.fromkeys(fact.key for _, fact in slice_))

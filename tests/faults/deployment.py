@@ -130,6 +130,7 @@ class Deployment:
 
     def __init__(self, bootstrap: str, folder: Path, prefix: str, policy: str) -> None:
         self.folder, self.prefix = folder, prefix
+        self.generation = 0  # whose topics `read`, `ends` and `await_settled` look at
         (folder / "policy.toml").write_text(policy)
         (folder / "keys.toml").touch(mode=0o600)
         (folder / "keys.toml").write_text(KEY_FILE)
@@ -214,7 +215,7 @@ class Deployment:
 
     def read(self, topic: Topic) -> list[Found]:
         """Every committed record of a topic, partition by partition in order."""
-        name = topic.full(self.prefix)
+        name = topic.full(self.prefix, self.generation)
         consumer = Consumer(self.settings.consumer(**{"group.id": "tests-unused", "enable.partition.eof": True}))
         found: list[Found] = []
         try:
@@ -240,7 +241,7 @@ class Deployment:
         """The offset after the last record, by partition."""
         consumer = Consumer(self.settings.consumer(**{"group.id": "tests-unused"}))
         try:
-            name = topic.full(self.prefix)
+            name = topic.full(self.prefix, self.generation)
             partitions = consumer.list_topics(name, timeout=10).topics[name].partitions
             return {p: consumer.get_watermark_offsets(TopicPartition(name, p), timeout=10)[1] for p in partitions}
         finally:
@@ -248,7 +249,7 @@ class Deployment:
 
     def await_settled(self, seconds: float = 60, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Until every heartbeat of a list says that all events so far, and what followed from them, are applied."""
-        wanted, name = self.ends(EVENTS), SUPPRESSION["email"].full(self.prefix)
+        wanted, name = self.ends(EVENTS), SUPPRESSION["email"].full(self.prefix, self.generation)
         owners = set(self.ends(LEDGER))
         latest: dict[int, Heartbeat] = {}
         consumer = Consumer(self.settings.consumer(**{"group.id": "tests-unused"}))

@@ -1,0 +1,84 @@
+"""A rebuild beside the live lists: the same state byte for byte, whatever ends it, while events keep coming."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from consent_stream.wire.topics import LEDGER, STATE
+from tests.faults.comparison import check_everything
+from tests.faults.deployment import Deployment, deployed
+from tests.faults.population import POLICY, events
+
+pytestmark = pytest.mark.kafka
+
+
+def rebuild(deployment: Deployment, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "consent_stream", "rebuild", *arguments]
+    environment = deployment.environment("data-rebuild")
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def rows(deployment: Deployment, generation: int) -> dict[bytes | None, bytes | None]:
+    deployment.generation = generation
+    return {each.key: each.value for each in deployment.read(STATE)}
+
+
+def test_a_rebuilt_generation_equals_the_live_one(kafka: str, prefix: str, tmp_path: Path) -> None:
+    """With other partition counts, begun twice, while events arrive and a worker of the new one is killed."""
+    with deployed(kafka, tmp_path, prefix, POLICY) as deployment:
+        deployment.worker("live").start().await_ready()
+        deployment.produce(events(1_500, 300, people=300))
+        deployment.await_settled()
+        with deployment.feeding(events(1_000, 200, people=300, seed=2), seconds=6):
+            for _ in range(2):
+                done = rebuild(deployment, "--into", "1", "--partitions", "3", "--seed-only")
+                assert done.returncode == 0, done.stderr
+            anew = deployment.worker("anew", "--generation", "1").start().await_ready()
+            anew.kill()
+            anew.start().await_ready()
+        for generation in (0, 1):
+            deployment.generation = generation
+            deployment.await_settled()
+            assert check_everything(deployment) > 300
+        assert len(deployment.ends(LEDGER)) == 3
+        assert rows(deployment, 0) == rows(deployment, 1)
+
+
+def test_the_command_works_on_as_a_worker_until_it_is_told_to_end(kafka: str, prefix: str, tmp_path: Path) -> None:
+    with deployed(kafka, tmp_path, prefix, POLICY) as deployment:
+        live = deployment.worker("live").start().await_ready()
+        deployment.produce(events(300, 50, people=50))
+        deployment.await_settled()
+        assert live.stop() == 0
+        command = [sys.executable, "-m", "consent_stream", "rebuild", "--into", "2"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, env=deployment.environment("data-rebuild"), **pipes) as process:
+            assert process.stdout is not None
+            assert "copied" in process.stdout.readline()
+            assert process.stdout.readline() == "ready\n"
+            deployment.produce(events(100, 20, people=50, seed=2))
+            deployment.generation = 2
+            deployment.await_settled()
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+            assert process.returncode == 0
+        assert check_everything(deployment) > 50
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("--into", "0"), "0 is not in the range"), (("--into", "1", "--from", "1"), "generations only grow")],
+)
+def test_what_is_no_new_generation_is_refused(
+    kafka: str, prefix: str, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    with deployed(kafka, tmp_path, prefix, POLICY) as deployment:
+        done = rebuild(deployment, *arguments)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
