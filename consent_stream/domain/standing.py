@@ -7,8 +7,9 @@ is open on the list only while that grant outlives every other grant that would 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from consent_stream.domain.clearing import View, ages, enough, level_to_clear, lifted, living, names, undeliverable
@@ -92,6 +93,15 @@ def lists_relabelled(parts: Sequence[Part], channels: int) -> tuple[str, ...]:
 @lru_cache(65536)
 def _lists_with(n: Node, channels: int) -> tuple[str, ...]:
     return tuple(channel for channel in lists_of(channels) if on_list(n, channel))
+
+
+def stands_on(channel: str, reg: Registers) -> bool:
+    """Whether the key has a record on this list."""
+    single = [part for part in (reg.bounced, reg.delivered) if part is not None]
+    kept: Iterable[Part] = chain(
+        reg.restrictions.values(), reg.grants, *reg.lifts.values(), reg.voids.values(), reg.births.values(), single
+    )
+    return any(concerns(part, channel, reg) for part in kept)
 
 
 def on_list(n: Node, channel: str) -> bool:

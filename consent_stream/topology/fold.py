@@ -7,21 +7,20 @@ version has the same bytes in each replay.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import NamedTuple
 
 from consent_stream.domain.derive import derive
-from consent_stream.domain.facts import Fact, Part
+from consent_stream.domain.facts import Fact
 from consent_stream.domain.policy import Policy
 from consent_stream.domain.registers import Registers
 from consent_stream.domain.standing import (
     BLANK,
     Standing,
-    concerns,
     lists_concerned,
     lists_of,
     lists_relabelled,
     standing,
+    stands_on,
 )
 from consent_stream.wire.change import encode_change
 from consent_stream.wire.ledger import encode_fact
@@ -99,7 +98,7 @@ class Folder:
         subject.changed = True
         lists = lists_concerned(changed, reg)
         if wider or reg.narrowed:  # records say what a key stands for, and what it holds: all are written anew
-            lists = tuple(channel for channel in lists_of(reg.channels) if channel in lists or _stands_on(channel, reg))
+            lists = tuple(channel for channel in lists_of(reg.channels) if channel in lists or stands_on(channel, reg))
         for channel in dict.fromkeys((*lists, *lists_relabelled(changed, reg.channels))):
             now, was = standing(reg, channel, rules, fact.received), before.get(channel, BLANK)
             before[channel] = now
@@ -120,12 +119,3 @@ class Folder:
         if len(self._recent) >= REMEMBERED:
             self._older, self._recent = self._recent, {}
         self._recent[key] = (row, reg)
-
-
-def _stands_on(channel: str, reg: Registers) -> bool:
-    """Whether the key has a record on this list."""
-    single = [part for part in (reg.bounced, reg.delivered) if part is not None]
-    kept: Iterable[Part] = chain(
-        reg.restrictions.values(), reg.grants, *reg.lifts.values(), reg.voids.values(), reg.births.values(), single
-    )
-    return any(concerns(part, channel, reg) for part in kept)
