@@ -28,7 +28,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "gate": ("gate", "Gates as processes of their own."),
     "simulate": ("simulate", "Run scenario files without a broker."),
 }
-WORKER_EXTRA = ("faust", "mode", "aiokafka", "rocksdict", "prometheus_client")
+EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "worker": ("faust", "mode", "aiokafka", "rocksdict", "prometheus_client"),
+    "edge": ("aiohttp",),
+}
 
 
 class LazyGroup(click.Group):
@@ -80,8 +83,9 @@ class LazyGroup(click.Group):
 
 def _what_is_missing(error: ModuleNotFoundError) -> str:
     name = (error.name or "").partition(".")[0]
-    if name in WORKER_EXTRA:
-        return f"this needs the worker extra ({name} is not installed): pip install 'consent-stream[worker]'"
+    for extra, libraries in EXTRAS.items():
+        if name in libraries:
+            return f"this needs the {extra} extra ({name} is not installed): pip install 'consent-stream[{extra}]'"
     raise error
 
 

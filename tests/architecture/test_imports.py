@@ -31,6 +31,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "topology": (LEAVES | {"domain", "wire", "engine", "topics"}, {"faust", "confluent_kafka", "orjson", *METRICS}),
     # A core install has a gate and no Faust.
     "gate": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "lmdb", "orjson", "zstandard"}),
+    "sidecar": ({"domain", "gate", "keyfile"}, {"aiohttp", "orjson"}),
     "edge": (LEAVES | {"domain", "wire", "topics", "publisher"}, {"confluent_kafka", "aiohttp", "jinja2", "orjson"}),
     "inspection": (LEAVES | {"domain", "wire", "topics", "gate"}, {"confluent_kafka", "rich", "orjson"}),
 }  # fmt: skip

@@ -5,7 +5,9 @@ from importlib import import_module
 
 import click
 
-SUBCOMMANDS: Mapping[str, tuple[str, str]] = {}
+SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
+    "serve": ("serve", "Answers over HTTP, for programs in other languages."),
+}
 
 
 class _Group(click.Group):
@@ -21,9 +23,8 @@ class _Group(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        if SUBCOMMANDS:
-            with formatter.section("Commands"):
-                formatter.write_dl([(name, line) for name, (_, line) in SUBCOMMANDS.items()])
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in SUBCOMMANDS.items()])
 
 
 @click.command(cls=_Group)

@@ -1,0 +1,168 @@
+"""`consent-stream gate serve`: the gate over HTTP, for programs in other languages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.gate import Gate, ReplicaFault
+from consent_stream.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    import socket
+
+    from consent_stream.sidecar.access import Access
+
+LISTS = ("email", "sms", "sharing")
+UNITS = {"": 1, "KIB": 1024, "MIB": 1024**2}
+SMALLEST_BODY, LARGEST_BODY = 1024, 64 * 1024**2
+
+
+class Refused(click.ClickException):
+    """It cannot serve there, or not so."""
+
+    exit_code = 2
+
+
+class Size(click.ParamType):
+    """Bytes: 4096, 64KiB, 1MiB."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes of a text. Errors: click's own."""
+        found = re.fullmatch(r"(\d{1,9})\s*(|KiB|MiB)", str(value), re.ASCII | re.IGNORECASE)
+        size = int(found[1]) * UNITS[found[2].upper()] if found else 0
+        if not SMALLEST_BODY <= size <= LARGEST_BODY:
+            self.fail(f"{value} is not a size from 1KiB to 64MiB.", param, ctx)
+        return size
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 is a free one.")
+@click.option(
+    "--channel",
+    "channels",
+    type=click.Choice(LISTS),
+    multiple=True,
+    default=("email",),
+    show_default=True,
+    help="Lists to answer from; give it once for each.",
+)
+@click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep each list in STORE/CHANNEL, warm at the next start. Default: in memory.",
+)
+@click.option(
+    "--token",
+    "token_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="CONSENT_SIDECAR_TOKEN",
+    show_envvar=True,
+    help="A file with the token that `Authorization: Bearer` must say.",
+)
+@click.option("--without-token", is_flag=True, help="Permit everyone who reaches a HOST that is not of this machine.")
+@click.option("--max-body", type=Size(), default="1MiB", show_default=True, help="Largest body.")
+@click.option("--max-batch", type=click.IntRange(1, 100_000), default=1000, show_default=True)
+@click.option("--concurrency", type=click.IntRange(1, 10_000), default=64, show_default=True, help="Answers under way.")
+@click.option("--staleness-limit", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True, metavar="SECONDS")
+@click.option("--drain", type=Seconds(), default=1.0, show_default=True, help="Between SIGTERM and no more questions.")
+@click.option("--access-log", is_flag=True, help="Log every request: method, resource, status, time.")
+@settings_options("keys")
+def command(
+    settings: Settings,
+    host: str,
+    port: int,
+    channels: tuple[str, ...],
+    store: Path | None,
+    token_file: Path | None,
+    without_token: bool,
+    max_body: int,
+    max_batch: int,
+    concurrency: int,
+    staleness_limit: float,
+    drain: float,
+    access_log: bool,
+) -> None:
+    """Answer over HTTP: POST /v1/check, GET /v1/status, /v1/receipts/PARTITION:OFFSET, /readyz, /v1/openapi.json.
+
+    Prints `serving HOST:PORT`, then `ready` when every list is read and fresh. Until then, and when stale, checks are
+    answered 503 and no. Ends with exit 0 on SIGTERM when the last answer is given.
+
+    \b
+    Example:
+      consent-stream gate serve --channel email --channel sms --keys keys.toml --store /var/lib/consent-stream
+    """
+    _log_to_stderr(access_log)
+    if settings.keys is None:
+        raise SettingsError("keys", "a gate needs the root key file of the workers; without it every answer is no")
+    bound = _bound(host, port)
+    with bound:
+        access = _access(bound, token_file, without_token)
+        from consent_stream.sidecar.gates import Gates
+        from consent_stream.sidecar.limits import Limits
+        from consent_stream.sidecar.routes import Sidecar
+        from consent_stream.sidecar.serving import serve
+
+        gates = Gates(_gates(settings, dict.fromkeys(channels), store, staleness_limit))
+        try:
+            limits = Limits(body=max_body, batch=max_batch, concurrency=concurrency)
+            asyncio.run(serve(Sidecar(gates, limits), bound, access, drain=drain, say=_say))
+        finally:
+            gates.close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    from consent_stream.sidecar.serving import bind
+
+    try:
+        return bind(host, port)
+    except OSError as error:
+        raise Refused(f"--host {host} --port {port}: {error.strerror or error}") from error
+
+
+def _access(bound: socket.socket, token_file: Path | None, without_token: bool) -> Access:
+    from consent_stream.sidecar.access import Access, TokenFileError, read_token
+    from consent_stream.sidecar.serving import on_loopback
+
+    try:
+        token = None if token_file is None else read_token(token_file)
+    except TokenFileError as error:
+        raise Refused(f"--token (CONSENT_SIDECAR_TOKEN): {error}") from error
+    if token is None and not on_loopback(bound) and not without_token:
+        raise Refused("--host: others could ask who is on your lists; give --token FILE, or say --without-token")
+    return Access(token, own_machine=on_loopback(bound))
+
+
+def _gates(settings: Settings, channels: dict[str, None], store: Path | None, limit: float) -> dict[str, Gate]:
+    gates: dict[str, Gate] = {}
+    try:
+        for channel in channels:
+            where = None if store is None else store / channel
+            gates[channel] = Gate(settings, channel=channel, staleness_limit=limit, store=where)
+    except BaseException as error:
+        for gate in gates.values():
+            gate.close()
+        if isinstance(error, ReplicaFault | OSError):
+            raise Refused(f"--store: {error}") from error
+        raise
+    return gates
+
+
+def _log_to_stderr(requests: bool) -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("consent_stream.sidecar.requests").setLevel(logging.INFO if requests else logging.WARNING)
+
+
+def _say(line: str) -> None:
+    click.echo(line)
+    sys.stdout.flush()  # whoever started us reads this line through a pipe

@@ -1,0 +1,60 @@
+"""The application: routes, who may ask, one form for everything that is wrong, a log without addresses."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Iterable
+
+from aiohttp import web
+
+from consent_stream.sidecar.access import Access
+from consent_stream.sidecar.problems import Problem, of_http
+from consent_stream.sidecar.routes import Sidecar
+
+log = logging.getLogger(__name__)
+access_log = logging.getLogger("consent_stream.sidecar.requests")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def build_app(sidecar: Sidecar, access: Access, more: Iterable[web.RouteDef] = ()) -> web.Application:
+    """The routes of `sidecar` and `more`, behind `access`. Routes may raise `Problem`; whatever else is a 500."""
+
+    @web.middleware
+    async def uniform(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        response: web.StreamResponse
+        try:
+            access.check(request)
+            response = await handler(request)
+        except Problem as problem:
+            response = problem.response()
+        except web.HTTPException as error:
+            response = of_http(error).response()
+        except Exception as error:
+            _tell(error)
+            response = Problem("fault").response()
+        if access_log.isEnabledFor(logging.INFO):
+            _log(request, response.status, time.perf_counter() - started)
+        return response
+
+    app = web.Application(middlewares=[uniform], client_max_size=sidecar.limits.body)
+    app.add_routes([*sidecar.routes(), *more])
+    return app
+
+
+def _log(request: web.Request, status: int, seconds: float) -> None:
+    """Method, resource, status, time. Never the path as it came: whoever asks wrongly may put an address into it."""
+    resource = request.match_info.route.resource
+    known = resource.canonical if resource is not None else "-"
+    method = request.method if resource is not None else "-"
+    access_log.info("%s %s %d %.1f ms", method, known, status, seconds * 1000)
+
+
+def _tell(error: Exception) -> None:
+    """Where it happened and of what kind; not its text, which may quote what was asked."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "?"
+    log.error("a request failed: %s at %s", type(error).__name__, place)

@@ -1,0 +1,158 @@
+"""The handlers. Another module adds its own by the list that `build_app` takes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import orjson
+from aiohttp import HttpVersion11, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from consent_stream.gate import Verdict
+from consent_stream.sidecar.answers import status_members, unanswered, verdict_members
+from consent_stream.sidecar.gates import Gates
+from consent_stream.sidecar.limits import Limits, Places
+from consent_stream.sidecar.problems import NO_STORE, Problem
+from consent_stream.sidecar.questions import read_body
+
+SOON = {"Retry-After": "1"}
+GLANCE = 0.02  # seconds between two looks for a receipt
+RECEIPT = re.compile(r"(\d{1,6}):(\d{1,18})", re.ASCII)
+YES, NO = ("1", "true"), ("0", "false")
+
+
+@dataclass
+class Sidecar:
+    """What the handlers share. closing: it ends soon, and says so to who asks whether it is ready."""
+
+    gates: Gates
+    limits: Limits = field(default_factory=Limits)
+    closing: bool = False
+
+    def __post_init__(self) -> None:
+        self.checks = Places(self.limits.concurrency)
+        self.waits = Places(self.limits.concurrency)
+        self.description = (files("consent_stream.sidecar") / "openapi.json").read_bytes()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Every route of this module."""
+        return [
+            web.post("/v1/check", self.check, expect_handler=expect),
+            web.get("/v1/status", self.status, expect_handler=expect),
+            web.get("/v1/receipts/{receipt}", self.receipt, expect_handler=expect),
+            web.get("/v1/openapi.json", self.openapi, expect_handler=expect),
+            web.get("/readyz", self.readyz, expect_handler=expect),
+            web.get("/livez", self.livez, expect_handler=expect),
+        ]
+
+    async def check(self, request: web.Request) -> web.Response:
+        """`POST /v1/check`. 503 when any of the answers is a denial for want of proof."""
+        with self.checks.one():
+            body = await self._body(request)
+            asked = read_body(body, self.gates.channels, self.limits.batch)
+            if isinstance(asked, tuple):
+                verdict = self.gates.ask(asked)
+                return answer(verdict_members(verdict), verdict)
+            found = await self.gates.ask_all(asked)
+            members = {"answers": [_member(each) for each in found]}
+            return answer(members, *(each for each in found if isinstance(each, Verdict)))
+
+    async def status(self, request: web.Request) -> web.Response:
+        """`GET /v1/status`."""
+        gates = {channel: status_members(gate) for channel, gate in self.gates.by_channel.items()}
+        ready = not self.closing and all(members["ready"] for members in gates.values())
+        return reply({"ready": ready, "closing": self.closing, "gates": gates})
+
+    async def receipt(self, request: web.Request) -> web.Response:
+        """`GET /v1/receipts/PARTITION:OFFSET`: whether the gates here enforce that event; with `wait` once they do."""
+        place, channels, contact, wait = self._receipt(request)
+        with self.waits.one():
+            loop = asyncio.get_running_loop()
+            deadline = loop.time() + wait
+            while True:
+                # A glance each time and no thread: waits then cost neither places in a pool nor time at the end.
+                gates = {each: self.gates.by_channel[each].wait_for(place, 0, contact=contact) for each in channels}
+                if all(gates.values()) or self.closing or loop.time() >= deadline:
+                    break
+                await asyncio.sleep(GLANCE)
+        return reply({"receipt": f"{place[0]}:{place[1]}", "enforced": all(gates.values()), "gates": gates})
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        """`GET /v1/openapi.json`."""
+        return web.Response(body=self.description, content_type="application/json")
+
+    async def readyz(self, request: web.Request) -> web.Response:
+        """`GET /readyz`: 200 exactly when every gate gives answers and none of it is about to end."""
+        troubles = self.gates.troubles()
+        if self.closing:
+            raise Problem("not-ready", "the sidecar is ending", headers=SOON, gates=troubles)
+        if troubles:
+            raise Problem("not-ready", headers=SOON, gates=troubles)
+        return reply({"ready": True})
+
+    async def livez(self, request: web.Request) -> web.Response:
+        """`GET /livez`: 200 while the process answers."""
+        return reply({"live": True})
+
+    async def _body(self, request: web.Request) -> bytes:
+        if request.content_type != "application/json" or request.headers.get("Content-Encoding"):
+            raise Problem("not-json-typed")
+        if (request.content_length or 0) > self.limits.body:  # before any of it is read
+            raise Problem("too-large", f"at most {self.limits.body} bytes")
+        try:
+            async with asyncio.timeout(self.limits.body_seconds):
+                return await request.read()
+        except TimeoutError:
+            raise Problem("too-slow", f"not within {self.limits.body_seconds:g} s") from None
+        except (web.RequestPayloadError, HttpProcessingError):  # a broken chunk, or the client has gone
+            raise Problem("not-http", "the body is broken") from None
+
+    def _receipt(self, request: web.Request) -> tuple[tuple[int, int], tuple[str, ...], bool, float]:
+        query = request.query
+        for name in query:
+            if name not in ("channel", "contact", "wait") or len(query.getall(name)) > 1:
+                raise Problem("bad-receipt", "channel, contact and wait may be given, once each")
+        found = RECEIPT.fullmatch(request.match_info["receipt"])
+        if found is None:
+            raise Problem("bad-receipt", "PARTITION:OFFSET is expected", field="receipt")
+        channel, contact, wait = query.get("channel"), query.get("contact", "false"), query.get("wait", "0")
+        if channel is not None and channel not in self.gates.channels:
+            raise Problem("bad-receipt", f"of {', '.join(self.gates.channels)}", field="channel")
+        if contact not in YES + NO:
+            raise Problem("bad-receipt", "true or false is expected", field="contact")
+        if not re.fullmatch(r"\d{1,5}(\.\d{1,6})?", wait, re.ASCII) or float(wait) > self.limits.wait_seconds:
+            raise Problem("bad-receipt", f"0 to {self.limits.wait_seconds:g} seconds", field="wait")
+        channels = self.gates.channels if channel is None else (channel,)
+        return (int(found[1]), int(found[2])), channels, contact in YES, float(wait)
+
+
+async def expect(request: web.Request) -> None:
+    """Ask for the body of who waits with it (`Expect: 100-continue`), unless it is too large: that one is told at once.
+
+    Other expectations are ignored, as RFC 9110 §10.1.1 permits.
+    """
+    wanted = request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue"
+    if wanted and (request.content_length or 0) <= request.client_max_size:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # as aiohttp's own handler: nothing of the answer itself is out yet
+
+
+def answer(members: Mapping[str, Any], *verdicts: Verdict) -> web.Response:
+    """The answer to a check: 200, or 503 when one of the verdicts is none for want of proof."""
+    return reply(members, 503 if any(map(unanswered, verdicts)) else 200)
+
+
+def reply(members: Mapping[str, Any], status: int = 200) -> web.Response:
+    """A JSON answer that no cache keeps."""
+    headers = NO_STORE if status == 200 else {**NO_STORE, **SOON}
+    return web.Response(body=orjson.dumps(members), status=status, content_type="application/json", headers=headers)
+
+
+def _member(found: Verdict | Problem) -> dict[str, Any]:
+    """One member of the answers to a batch. A malformed question is a denial too, for who looks at nothing else."""
+    return {"allow": False, "error": found.members()} if isinstance(found, Problem) else verdict_members(found)

@@ -1,0 +1,115 @@
+"""The sidecar as a server: bound before anything else is begun, ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_address
+
+from aiohttp import web
+
+from consent_stream.sidecar.access import Access
+from consent_stream.sidecar.app import build_app
+from consent_stream.sidecar.connections import Connections
+from consent_stream.sidecar.routes import Sidecar
+
+BACKLOG = 128
+LINGER_S = 1.0  # for the rest of a body that was refused
+FINISH_S = 10.0  # for answers under way when it ends
+GLANCE = 0.1
+Say = Callable[[str], None]
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Errors: OSError when the host is none, or the port is taken."""
+    (family, _, _, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+
+
+def on_loopback(bound: socket.socket) -> bool:
+    """Whether only this machine can reach it."""
+    return ip_address(bound.getsockname()[0]).is_loopback
+
+
+def place(bound: socket.socket) -> str:
+    """HOST:PORT of a socket, as a URL has it."""
+    host, port = bound.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@asynccontextmanager
+async def served(
+    sidecar: Sidecar, bound: socket.socket, access: Access, more: Iterable[web.RouteDef] = ()
+) -> AsyncIterator[None]:
+    """Requests are answered while the block runs. Its end waits for the answers under way, at most `FINISH_S` each."""
+    runner = web.AppRunner(
+        build_app(sidecar, access, more),
+        access_log=None,  # it would log paths and queries
+        logger=_silent(),  # it would log what it could not parse
+        auto_decompress=False,
+        keepalive_timeout=sidecar.limits.idle_seconds,
+        lingering_time=LINGER_S,
+        shutdown_timeout=FINISH_S,
+    )
+    await runner.setup()
+    assert runner.server is not None
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Connections(runner.server, sidecar.limits), sock=bound, backlog=BACKLOG)
+    try:
+        yield
+    finally:
+        sidecar.closing = True  # waits for receipts end
+        server.close()  # no new connections; those that are open finish their answer
+        await runner.cleanup()
+
+
+async def serve(
+    sidecar: Sidecar,
+    bound: socket.socket,
+    access: Access,
+    *,
+    drain: float,
+    say: Say,
+    more: Iterable[web.RouteDef] = (),
+) -> None:
+    """Serve until SIGTERM or SIGINT; return when the last answer is given.
+
+    drain: seconds in which `/readyz` already says 503 and questions are still answered; a second signal ends them.
+    say: is told `serving HOST:PORT`, then `ready` once every gate gives answers.
+    """
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def told_to_end() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, told_to_end)
+    async with served(sidecar, bound, access, more):
+        say(f"serving {place(bound)}")
+        news = asyncio.create_task(_tell_when_ready(sidecar, say))
+        await stop.wait()
+        news.cancel()
+        sidecar.closing = True
+        await _first(hurry, drain)
+
+
+async def _tell_when_ready(sidecar: Sidecar, say: Say) -> None:
+    while sidecar.gates.troubles():
+        await asyncio.sleep(GLANCE)
+    say("ready")
+
+
+async def _first(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+def _silent() -> logging.Logger:
+    logger = logging.Logger("consent_stream.sidecar.silent")  # not of the tree: nothing can switch it on
+    logger.addHandler(logging.NullHandler())
+    return logger

@@ -1,0 +1,141 @@
+"""A sidecar in a thread of the test, around gates of the test; and one as a process."""
+
+import asyncio
+import http.client
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+from consent_stream.dev.leash import leashed
+from consent_stream.sidecar.access import Access
+from consent_stream.sidecar.gates import Gates
+from consent_stream.sidecar.limits import Limits
+from consent_stream.sidecar.routes import Sidecar
+from consent_stream.sidecar.serving import bind, served
+
+JSON = {"Content-Type": "application/json"}
+SOON = 20.0  # seconds that nothing here should need
+
+
+class Answer:
+    """Status, headers, the raw body, and what it says."""
+
+    def __init__(self, response):
+        self.status, self.headers, self.body = response.status, dict(response.getheaders()), response.read()
+        self.type = response.headers.get_content_type()
+
+    @property
+    def said(self):
+        return json.loads(self.body)
+
+
+class Client:
+    """Python's own HTTP client, which shares nothing with aiohttp. One connection, kept alive."""
+
+    def __init__(self, port, host="127.0.0.1"):
+        self.port = port
+        self.connection = http.client.HTTPConnection(host, port, timeout=SOON)
+
+    def ask(self, method, path, body=None, headers=None):
+        self.connection.request(method, path, body, headers or {})
+        return Answer(self.connection.getresponse())
+
+    def get(self, path, **headers):
+        return self.ask("GET", path, headers=headers)
+
+    def check(self, question, **headers):
+        body = question if isinstance(question, bytes) else json.dumps(question).encode()
+        return self.ask("POST", "/v1/check", body, {**JSON, **headers})
+
+    def close(self):
+        self.connection.close()
+
+
+@contextmanager
+def serving(gates, limits=None, access=None, more=()):
+    """A client of a sidecar around `gates` (by channel), and the sidecar itself."""
+    sidecar = Sidecar(Gates(gates), limits or Limits())
+    bound = bind("127.0.0.1", 0)
+    port = bound.getsockname()[1]
+    loop, end, up = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+
+    async def run():
+        async with served(sidecar, bound, access or Access(), more):
+            up.set()
+            await end.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=[run()])
+    thread.start()
+    client = Client(port)
+    try:
+        assert up.wait(SOON)
+        yield client, sidecar
+    finally:
+        client.close()
+        loop.call_soon_threadsafe(end.set)
+        thread.join(SOON)
+        loop.close()
+    assert not thread.is_alive()
+
+
+class Process:
+    """`consent-stream gate serve` as a process."""
+
+    def __init__(self, *arguments, environment=None):
+        command = leashed([sys.executable, "-m", "consent_stream", "gate", "serve", *map(str, arguments)])
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**kept, **(environment or {})}
+        )
+        self._lines = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self._lines.put(line.strip())
+        self._lines.put(None)
+
+    def line(self):
+        """The next line of stdout."""
+        found = self._lines.get(timeout=SOON)
+        assert found is not None, f"it ended: {self.process.stderr.read()}"
+        return found
+
+    def client(self):
+        """Once it serves."""
+        word, _, place = self.line().partition(" ")
+        assert word == "serving"
+        return Client(int(place.rpartition(":")[2]))
+
+    def end(self, which=signal.SIGTERM):
+        """Signal it; its exit code and what it logged."""
+        self.process.send_signal(which)
+        return self.wait()
+
+    def wait(self):
+        code = self.process.wait(SOON)
+        return code, self.process.stderr.read()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+def until(reached, seconds=SOON):
+    """Wait for what another thread or process does; False when it does not."""
+    deadline = time.monotonic() + seconds
+    while not (found := reached()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
