@@ -6,12 +6,19 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
+from confluent_kafka import Producer
 
+from consent_stream.domain.facts import Restriction
+from consent_stream.topics import active_generation
+from consent_stream.wire.ledger import decode_fact, encode_fact
+from consent_stream.wire.state import decode_registers
 from consent_stream.wire.topics import LEDGER, STATE
 from tests.faults.comparison import check_everything
-from tests.faults.deployment import Deployment, deployed
+from tests.faults.deployment import Deployment, await_that, deployed
 from tests.faults.population import POLICY, events
 
 pytestmark = pytest.mark.kafka
@@ -47,6 +54,35 @@ def test_a_rebuilt_generation_equals_the_live_one(kafka: str, prefix: str, tmp_p
             assert check_everything(deployment) > 300
         assert len(deployment.ends(LEDGER)) == 3
         assert rows(deployment, 0) == rows(deployment, 1)
+        code, told = compare(deployment)
+        assert (code, told["equal"], told["steady"]) == (0, True, True)
+        assert told["topics"]["consent.state"]["partitions"]["0"][0]["keys"] > 10
+        assert activate(deployment, "1").returncode == 0
+        assert active_generation(deployment.settings) == 1
+
+
+def test_a_generation_that_lost_a_no_is_not_activated_unless_it_is_approved(
+    kafka: str, prefix: str, tmp_path: Path
+) -> None:
+    with deployed(kafka, tmp_path, prefix, POLICY) as deployment:
+        deployment.worker("live").start().await_ready()
+        deployment.produce(events(300, 50, people=50))
+        deployment.await_settled()
+        assert rebuild(deployment, "--into", "1", "--seed-only").returncode == 0
+        lost = tell_the_live_ledger_alone(deployment)
+        deployment.worker("anew", "--generation", "1").start().await_ready()
+        code, told = compare(deployment)
+        assert (code, told["equal"]) == (1, False)
+        assert told["topics"]["consent.state"]["keys"] == [lost.hex()]
+        refused = activate(deployment, "1", "--list", str(tmp_path / "freer.txt"))
+        assert refused.returncode == 1
+        assert lost.hex() in refused.stderr
+        assert active_generation(deployment.settings) == 0
+        assert (tmp_path / "freer.txt").read_text() == f"{lost.hex()}\n"
+        assert activate(deployment, "1", "--approve", str(tmp_path / "freer.txt")).returncode == 0
+        assert active_generation(deployment.settings) == 1
+        back = activate(deployment, "0")  # to what denies more: nothing to approve of
+        assert back.returncode == 0, back.stderr
 
 
 def test_the_command_works_on_as_a_worker_until_it_is_told_to_end(kafka: str, prefix: str, tmp_path: Path) -> None:
@@ -82,3 +118,37 @@ def test_what_is_no_new_generation_is_refused(
         assert done.returncode == 2
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def compare(deployment: Deployment, *arguments: str) -> tuple[int, dict[str, Any]]:
+    command = [sys.executable, "-m", "consent_stream", "compare", "0", "1", "--json", *arguments]
+    done = subprocess.run(
+        command, env=deployment.environment(), capture_output=True, text=True, timeout=90, check=False
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode, orjson.loads(done.stdout)
+
+
+def activate(deployment: Deployment, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "consent_stream", "activate", "--reason", "a test", *arguments]
+    environment = deployment.environment()
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=False)
+
+
+def tell_the_live_ledger_alone(deployment: Deployment) -> bytes:
+    """A no that the new generation never hears of, as if a defect had lost it there; its key."""
+    deployment.generation = 0
+    facts = [decode_fact(each.key, each.value or b"") for each in deployment.read(LEDGER)]
+    fact = next(fact for fact in facts if fact.parts and type(fact.parts[0]) is Restriction and not fact.derived)
+    part = fact.parts[0]._replace(kind="legal", open=False, id="extra")  # type: ignore[call-arg]
+    told = fact._replace(id="extra", parts=(part,))
+    producer = Producer(deployment.settings.producer())
+    producer.produce(LEDGER.full(deployment.prefix), encode_fact(told), told.key)
+    assert producer.flush(10) == 0
+
+    def folded() -> bool:
+        state = {each.key: each.value for each in deployment.read(STATE)}
+        return any(r.kind == "legal" for r in decode_registers(state[told.key] or b"").restrictions.values())
+
+    await_that("the live table has it", folded, 20)
+    return told.key
