@@ -37,7 +37,7 @@ class Digest:
 
 
 class Compared(NamedTuple):
-    """digests: of both generations, by partition of the first. total: keys that differ; differing: the first of them."""
+    """digests: of both, by partition of the first. total: how many keys differ; differing: the first of them."""
 
     digests: dict[int, tuple[Digest, Digest]]
     total: int
