@@ -24,6 +24,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "worker": ("worker", "The processor: events in, suppression lists out."),
     "rebuild": ("rebuild", "Make state and lists anew beside the live ones, from the ledger."),
     "publish": ("publish", "Send events, one a line, and print their receipts."),
+    "import": ("import_", "Lists that you have, as events: suppressions, bounces, complaints, subscribers."),
+    "void-batch": ("void_batch", "Take back what an imported file permitted."),
     "check": ("check", "Ask a gate whether one person may be mailed."),
     "gate": ("gate", "Gates as processes of their own."),
     "simulate": ("simulate", "Run scenario files without a broker."),

@@ -1,20 +1,18 @@
 """`consent-stream publish`: events from a file or a pipe, one record a line, as they stand."""
 
 import json
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from consent_stream.commands.enforced import await_enforced
 from consent_stream.commands.lines import read_lines
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.publisher import Publisher, Receipt, Unproven
 from consent_stream.settings import Settings
 from consent_stream.topics import TopicAdmin, Unreachable
-from consent_stream.wire.topics import EVENTS, SUPPRESSION
+from consent_stream.wire.topics import EVENTS
 
 
 @click.command()
@@ -39,7 +37,7 @@ def command(settings: Settings, file: Path, wait: float | None, as_json: bool) -
     except (Unreachable, Unproven) as error:
         raise click.ClickException(str(error)) from error
     if wait is not None:
-        _await_enforced(settings, receipts, wait)
+        await_enforced(settings, receipts, wait)
 
 
 def _publish(settings: Settings, file: Path, as_json: bool) -> dict[int, int]:
@@ -64,26 +62,3 @@ def _receipt_line(receipt: Receipt, as_json: bool) -> str:
     if not as_json:
         return f"{receipt.partition}:{receipt.offset}"
     return json.dumps({"line": receipt.line, "partition": receipt.partition, "offset": receipt.offset})
-
-
-def _await_enforced(settings: Settings, furthest: Mapping[int, int], seconds: float) -> None:
-    """Return when every list has everything up to `furthest`; exit 1 when one has not within `seconds`."""
-    from consent_stream.gate import Gate, MemoryReplica  # LMDB and more: not for the many who only publish
-
-    class Rowless(MemoryReplica):
-        """How far a list is, without its rows: nobody asks about a person here."""
-
-        def apply(self, rows: Mapping[bytes, bytes], offsets: Mapping[int, int]) -> None:
-            super().apply({}, offsets)
-
-    deadline = time.monotonic() + seconds
-    settings = replace(settings, keys=None)
-    with ExitStack() as stack:
-        gates = {each: stack.enter_context(Gate(settings, channel=each, store=Rowless())) for each in SUPPRESSION}
-        for channel, gate in gates.items():
-            for partition, offset in furthest.items():
-                if not gate.wait_for((partition, offset), max(0.0, deadline - time.monotonic())):
-                    because = gate.status().trouble
-                    late = f"{partition}:{offset} is not enforced in suppression.{channel} within {seconds:g} s"
-                    raise click.ClickException(f"{late}: {because}" if because else late)
-    click.echo("enforced", err=True)

@@ -32,6 +32,11 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     # A core install has a gate and no Faust.
     "gate": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "lmdb", "orjson", "zstandard"}),
     "sidecar": ({"domain", "gate", "keyfile"}, {"aiohttp", "orjson"}),
+    # A dry run takes rows in and folds them by the functions of the worker.
+    "importing": (
+        {"settings", "domain", "wire", "topology", "gate", "publisher"},
+        {"confluent_kafka", "orjson"},
+    ),
     "edge": (LEAVES | {"domain", "wire", "topics", "publisher"}, {"confluent_kafka", "aiohttp", "jinja2", "orjson"}),
     "inspection": (LEAVES | {"domain", "wire", "topics", "gate"}, {"confluent_kafka", "rich", "orjson"}),
 }  # fmt: skip
