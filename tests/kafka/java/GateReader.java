@@ -188,7 +188,7 @@ public final class GateReader {
         for (String channel : List.of("email", "*")) {
             for (String whose : List.of(tenant, "*")) {
                 String name = "stop/" + channel + "/" + whose;
-                if (control.containsKey(name) && !Boolean.FALSE.equals(object(name).get("stopped"))) {
+                if (control.containsKey(name) && !off(object(name))) {
                     return true;
                 }
             }
@@ -196,15 +196,22 @@ public final class GateReader {
         return false;
     }
 
-    /** The tenant's choices; null when they cannot be read, or one of them is not known here. */
+    private static boolean off(Map<String, Object> stop) {
+        return Boolean.FALSE.equals(stop.get("stopped")) && stop.get("reason") instanceof String
+                && stop.get("by") instanceof String && stop.get("at") instanceof Double;
+    }
+
+    /** The tenant's choices; null when they cannot be read, or one of anybody's is not known here. */
     private Decision.Rules rules(String tenant) {
         if (!(object("policy").get("tenants") instanceof Map<?, ?> tenants)) {
             return null;
         }
-        Object table = tenants.containsKey(tenant) ? tenants.get(tenant) : Map.of();
-        if (!(table instanceof Map<?, ?> chosen) || !CHOICES.containsAll(chosen.keySet())) {
-            return null;
+        for (Object each : tenants.values()) {
+            if (!(each instanceof Map<?, ?> chosen) || !CHOICES.containsAll(chosen.keySet())) {
+                return null;
+            }
         }
+        Map<?, ?> chosen = tenants.containsKey(tenant) ? (Map<?, ?>) tenants.get(tenant) : Map.of();
         Object level = chosen.containsKey("min_evidence") ? chosen.get("min_evidence") : "E2";
         Set<String> withoutGrant = new HashSet<>();
         if (chosen.get("basis") instanceof Map<?, ?> basis) {
@@ -237,12 +244,12 @@ public final class GateReader {
             List<Row.Heartbeat> heard = beats.getOrDefault(q, List.of()).stream()
                     .filter(beat -> beat.generation() == newest)
                     .toList();
-            if (heard.isEmpty() || heard.get(heard.size() - 1).written() - now > limit) {
+            if (heard.isEmpty() || heard.get(heard.size() - 1).newest() - now > limit) {
                 return false;
             }
             through = Math.min(through, through(heard, settled, events.intValue()));
         }
-        return through != Long.MIN_VALUE && now - through <= limit && through - now <= limit;
+        return through != Long.MIN_VALUE && now - through <= limit;
     }
 
     /** Before which instant all events are applied in one partition of the list; the least long when unknown. */

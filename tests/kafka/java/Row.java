@@ -56,6 +56,11 @@ record Row(
             int partition, int generation, int partitions, long written,
             Map<Integer, Long> applied, Map<Integer, Long> settled) {
 
+        /** The latest instant that it speaks of. */
+        long newest() {
+            return applied.values().stream().reduce(written, Math::max);
+        }
+
         static Heartbeat read(byte[] value) {
             Avro in = new Avro(value, HEARTBEAT);
             Heartbeat found = new Heartbeat(
