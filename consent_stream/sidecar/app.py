@@ -25,20 +25,28 @@ def build_app(sidecar: Sidecar, access: Access, more: Iterable[web.RouteDef] = (
     @web.middleware
     async def uniform(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
-        response: web.StreamResponse
+        sidecar.under_way += 1
         try:
-            access.check(request)
-            response = await handler(request)
-        except Problem as problem:
-            response = problem.response()
-        except web.HTTPException as error:
-            response = of_http(error).response()
-        except Exception as error:
-            _tell(error)
-            response = Problem("fault").response()
+            response = await _answered(request, handler)
+        finally:
+            sidecar.under_way -= 1
+        if sidecar.ending:
+            response.force_close()
         if access_log.isEnabledFor(logging.INFO):
             _log(request, response.status, time.perf_counter() - started)
         return response
+
+    async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            access.check(request)
+            return await handler(request)
+        except Problem as problem:
+            return problem.response()
+        except web.HTTPException as error:
+            return of_http(error).response()
+        except Exception as error:
+            _tell(error)
+            return Problem("fault").response()
 
     app = web.Application(middlewares=[uniform], client_max_size=sidecar.limits.body)
     app.add_routes([*sidecar.routes(), *more])

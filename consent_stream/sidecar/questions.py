@@ -93,7 +93,7 @@ def _one_address(given: dict[str, Any]) -> None:
 
 def _channel(given: dict[str, Any], channels: tuple[str, ...]) -> str:
     """The list to look into, as `consent-stream check` chooses it: sms for a phone, else email."""
-    channel: str = given.pop("channel", None) or ("sms" if "phone" in given else "email")
+    channel: str = given.pop("channel", "sms" if "phone" in given else "email")
     if channel not in channels:
         raise Problem("bad-question", f"this sidecar has the channels {', '.join(channels)}", field="channel")
     return channel

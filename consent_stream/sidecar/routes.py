@@ -28,11 +28,16 @@ YES, NO = ("1", "true"), ("0", "false")
 
 @dataclass
 class Sidecar:
-    """What the handlers share. closing: it ends soon, and says so to who asks whether it is ready."""
+    """What the handlers share. closing: it ends soon, and says so to who asks whether it is ready.
+
+    ending: no new connection comes, and each that is open ends with its answer. under_way: requests being answered.
+    """
 
     gates: Gates
     limits: Limits = field(default_factory=Limits)
     closing: bool = False
+    ending: bool = False
+    under_way: int = 0
 
     def __post_init__(self) -> None:
         self.checks = Places(self.limits.concurrency)

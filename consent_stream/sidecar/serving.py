@@ -19,7 +19,9 @@ from consent_stream.sidecar.routes import Sidecar
 
 BACKLOG = 128
 LINGER_S = 1.0  # for the rest of a body that was refused
-FINISH_S = 10.0  # for answers under way when it ends
+FINISH_S = 15.0  # for answers under way when it ends: longer than a body may take
+SETTLE_S = 0.05  # for what is accepted and not yet read when the door closes
+CLOSE_S = 1.0  # for connections that have no answer under way
 GLANCE = 0.1
 Say = Callable[[str], None]
 
@@ -45,7 +47,7 @@ def place(bound: socket.socket) -> str:
 async def served(
     sidecar: Sidecar, bound: socket.socket, access: Access, more: Iterable[web.RouteDef] = ()
 ) -> AsyncIterator[None]:
-    """Requests are answered while the block runs. Its end waits for the answers under way, at most `FINISH_S` each."""
+    """Requests are answered while the block runs. Its end waits for the answers under way, at most `FINISH_S`."""
     runner = web.AppRunner(
         build_app(sidecar, access, more),
         access_log=None,  # it would log paths and queries
@@ -53,7 +55,7 @@ async def served(
         auto_decompress=False,
         keepalive_timeout=sidecar.limits.idle_seconds,
         lingering_time=LINGER_S,
-        shutdown_timeout=FINISH_S,
+        shutdown_timeout=CLOSE_S,
     )
     await runner.setup()
     assert runner.server is not None
@@ -62,8 +64,9 @@ async def served(
     try:
         yield
     finally:
-        sidecar.closing = True  # waits for receipts end
-        server.close()  # no new connections; those that are open finish their answer
+        sidecar.closing = sidecar.ending = True
+        server.close()
+        await _finished(sidecar)
         await runner.cleanup()
 
 
@@ -95,6 +98,16 @@ async def serve(
         news.cancel()
         sidecar.closing = True
         await _first(hurry, drain)
+
+
+async def _finished(sidecar: Sidecar) -> None:
+    """Until nothing is under way. Before `runner.cleanup`, for that one throws away what is still to come of a body
+    (aiohttp's `RequestHandler.close`), and waits for connections on which nothing has begun."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + FINISH_S
+    await asyncio.sleep(SETTLE_S)
+    while sidecar.under_way and loop.time() < deadline:
+        await asyncio.sleep(SETTLE_S)
 
 
 async def _tell_when_ready(sidecar: Sidecar, say: Say) -> None:

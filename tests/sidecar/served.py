@@ -18,6 +18,7 @@ from consent_stream.sidecar.gates import Gates
 from consent_stream.sidecar.limits import Limits
 from consent_stream.sidecar.routes import Sidecar
 from consent_stream.sidecar.serving import bind, served
+from tests.sidecar import documented
 
 JSON = {"Content-Type": "application/json"}
 SOON = 20.0  # seconds that nothing here should need
@@ -43,8 +44,15 @@ class Client:
         self.connection = http.client.HTTPConnection(host, port, timeout=SOON)
 
     def ask(self, method, path, body=None, headers=None):
+        """The answer, of which the OpenAPI document must know."""
         self.connection.request(method, path, body, headers or {})
-        return Answer(self.connection.getresponse())
+        return self.answer(method, path)
+
+    def answer(self, method, path):
+        """The answer to what was just sent."""
+        answer = Answer(self.connection.getresponse())
+        documented.check(method, path, answer)
+        return answer
 
     def get(self, path, **headers):
         return self.ask("GET", path, headers=headers)

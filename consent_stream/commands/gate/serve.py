@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LISTS = ("email", "sms", "sharing")
 UNITS = {"": 1, "KIB": 1024, "MIB": 1024**2}
+LEAST_LIMIT, GREATEST_LIMIT = 0.1, 3600.0
 SMALLEST_BODY, LARGEST_BODY = 1024, 64 * 1024**2
 
 
@@ -43,6 +44,17 @@ class Size(click.ParamType):
         if not SMALLEST_BODY <= size <= LARGEST_BODY:
             self.fail(f"{value} is not a size from 1KiB to 64MiB.", param, ctx)
         return size
+
+
+class Limit(Seconds):
+    """How old an answer may be: beyond an hour it is no proof of anything."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds of a text. Errors: click's own."""
+        seconds = super().convert(value, param, ctx)
+        if not LEAST_LIMIT <= seconds <= GREATEST_LIMIT:
+            self.fail(f"{value} is not in the range {LEAST_LIMIT}<=x<={GREATEST_LIMIT}.", param, ctx)
+        return seconds
 
 
 @click.command()
@@ -74,7 +86,9 @@ class Size(click.ParamType):
 @click.option("--max-body", type=Size(), default="1MiB", show_default=True, help="Largest body.")
 @click.option("--max-batch", type=click.IntRange(1, 100_000), default=1000, show_default=True)
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=64, show_default=True, help="Answers under way.")
-@click.option("--staleness-limit", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True, metavar="SECONDS")
+@click.option(
+    "--staleness-limit", type=Limit(), default=10.0, show_default=True, help="How far behind an answer may be."
+)
 @click.option("--drain", type=Seconds(), default=1.0, show_default=True, help="Between SIGTERM and no more questions.")
 @click.option("--access-log", is_flag=True, help="Log every request: method, resource, status, time.")
 @settings_options("keys")
