@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "void-batch": ("void_batch", "Take back what an imported file permitted."),
     "check": ("check", "Ask a gate whether one person may be mailed."),
     "gate": ("gate", "Gates as processes of their own."),
+    "late-sends": ("late_sends", "Messages handed over after their withdrawal could be obeyed."),
     "simulate": ("simulate", "Run scenario files without a broker."),
 }
 EXTRAS: Mapping[str, tuple[str, ...]] = {

@@ -1,5 +1,6 @@
 """Looking at what happened: reads topics, writes nothing.
 
 The parts: `late` (was this message handed over after a withdrawal? pure), `lateness` (all messages of a window, from
-Kafka), `desk` (sends and facts by subject key, on disk), `topicread` (a topic up to its end).
+Kafka), `evidence` (sends and facts by subject key, on disk), `settled` (until when the ledger is whole), `topicread` (a
+topic up to its end).
 """
