@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from consent_stream.domain.clearing import View
 from consent_stream.domain.decide import Decision, decide, question
 from consent_stream.domain.facts import REASON_RANK, SMS
 from consent_stream.domain.nodes import CHANNELLESS, PURPOSES, valid_scope
 from consent_stream.domain.policy import DEFAULTS
+from consent_stream.gate.clock import Clock as Clock
 from consent_stream.gate.freshness import Fresh
+from consent_stream.gate.known import Get, Known
 from consent_stream.gate.question import Asked, Question, subjects
-from consent_stream.gate.reading import Reading
 from consent_stream.gate.replica import ReplicaFault
 from consent_stream.gate.rows import MARK, Row, read_row
 from consent_stream.gate.verdict import Verdict
@@ -27,21 +28,31 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOT_FOUND = frozenset(("expired", "evidence_too_low", "no_consent"))
 
 
-class Clock(NamedTuple):
-    """Two clocks in microseconds. wall: UTC since the epoch. steady: never set, counts from anywhere."""
-
-    wall: Callable[[], int] = lambda: time.time_ns() // 1000
-    steady: Callable[[], int] = lambda: time.monotonic_ns() // 1000
-
-
 class Moment(NamedTuple):
-    """How it stands at one reading of the clocks. gap: `not_ready`, `stale` or empty."""
+    """How it stands at one reading of the clocks. gap: `not_ready`, `stale` or empty. get: the rows of then, or newer.
+
+    Not to be kept: it may hold on to the pages of a file.
+    """
 
     wall: int
     fresh: Fresh | None
     age: int
     gap: str
-    session: int
+    known: Known
+    get: Get
+
+
+class Readable(Protocol):
+    """What a checker answers from: a `Reading` of this process, or a `StoredReading`."""
+
+    alarms: Counter[str]
+
+    @property
+    def session(self) -> int:
+        """Changes before rows may vanish."""
+
+    def look(self) -> tuple[Known, Get]:
+        """What is known now, and how to find rows that are at least as new."""
 
 
 class Checker:
@@ -51,7 +62,7 @@ class Checker:
     """
 
     def __init__(
-        self, channel: str, reading: Reading, keyring: Keyring | None, limit: float, clock: Clock | None = None
+        self, channel: str, reading: Readable, keyring: Keyring | None, limit: float, clock: Clock | None = None
     ) -> None:
         self.reading = reading
         self._channel = channel
@@ -59,34 +70,40 @@ class Checker:
         self._limit = int(limit * 1_000_000)
         self._keyring = keyring
         self._subjects = subjects(keyring)
-        self._told: dict[str, str] | None = None
+        self._told: Mapping[str, str] | None = None
         self._same = True
         self._answers_for = lru_cache(1024)(self._has_purpose)
         self._row: Callable[[bytes], Row] = lru_cache(DECODED)(read_row)
 
     def moment(self, settled: bool) -> Moment:
         """Take it before any row is looked at: rows that come later can only say more."""
-        reading = self.reading
-        session = reading.session
-        fresh = reading.freshness.settled if settled else reading.freshness.applied
+        return self._moment(settled, *self.reading.look())
+
+    def moments(self) -> tuple[Moment, Moment]:
+        """Both kinds, of one look: for questions that name a contact, and (`settled`) for those that name none."""
+        known, get = self.reading.look()
+        return self._moment(False, known, get), self._moment(True, known, get)
+
+    def _moment(self, settled: bool, known: Known, get: Get) -> Moment:
+        fresh = known.settled if settled else known.applied
         wall = self._clock.wall()
-        control = reading.control_at
+        control = known.control_at
         if fresh is None or control is None:
-            return Moment(wall, None, 0, "stale" if reading.complete else "not_ready", session)
+            return Moment(wall, None, 0, "stale" if known.complete else "not_ready", known, get)
         steady = self._clock.steady()
         age = max(fresh.age(wall, steady), steady - control)  # the kill switch may be older than the list
         gap = ""
-        if not reading.complete:
+        if not known.complete:
             gap = "not_ready"
         elif age > self._limit or fresh.ahead > self._limit:
             gap = "stale"
-        return Moment(wall, fresh, age, gap, session)
+        return Moment(wall, fresh, age, gap, known, get)
 
     def ask(self, q: Question, moment: Moment) -> Verdict:
         """One answer, as of `moment`. Errors: ValueError for a question that no gate of this channel can be asked."""
         self._refuse(q)
         asked = self._subjects(q.tenant, q.email, q.phone, q.key, q.contact, q.region)
-        if not asked.fault and not self._same_keys(self.reading.keys):
+        if not asked.fault and not self._same_keys(moment.known.keys):
             asked = asked._replace(fault="unknown_tenant_key")
         if asked.fault == "bad_address":
             return _deny(("bad_address",), moment)
@@ -94,8 +111,8 @@ class Checker:
             return _deny(("unknown_purpose",), moment)
         if asked.fault:
             return _deny((moment.gap, asked.fault) if moment.gap else (asked.fault,), moment)
-        views, version, sound = self._look(asked, q.tenant)
-        policy = self.reading.policy
+        views, version, sound = self._look(asked, q.tenant, moment.get)
+        policy = moment.known.policy
         rules = DEFAULTS if policy is None else policy.tenant(q.tenant)
         channel = asked.channel or self._channel_of(views)
         at = moment.wall if q.at is None else _instant(q.at)
@@ -103,9 +120,9 @@ class Checker:
         if asked.bare and not views and decision.allow:
             # Nobody can tell whose key it is: not known here, or another tenant's, is all the same, and no permission.
             decision = Decision(("no_consent",), ())
-        if self.reading.stops and self.reading.stopped(q.tenant, self._channel):
+        if moment.known.stops and moment.known.stopped(q.tenant, self._channel):
             decision = Decision(("stopped", *decision.reasons), decision.facts)
-        whole = sound and policy is not None and self.reading.session == moment.session
+        whole = sound and policy is not None and self.reading.session == moment.known.session
         gap = moment.gap if whole else "not_ready"
         reasons = _with_gap(gap, decision.reasons) if gap else decision.reasons
         if reasons:
@@ -120,7 +137,7 @@ class Checker:
         if (self._channel == "email" and q.phone is not None) or (self._channel == "sms" and q.email is not None):
             raise ValueError(f"a gate of channel {self._channel} knows no such addresses")
 
-    def _same_keys(self, told: dict[str, str]) -> bool:
+    def _same_keys(self, told: Mapping[str, str]) -> bool:
         """Whether our key file has the keys that the list is written with; with others nothing is ever found."""
         if told is not self._told:  # it changes when a worker starts
             ring = self._keyring
@@ -133,14 +150,14 @@ class Checker:
         purposes = CHANNELLESS if self._channel == "sharing" else PURPOSES
         return purpose in purposes and valid_scope(scope)
 
-    def _look(self, asked: Asked, tenant: str) -> tuple[list[View], int, bool]:
+    def _look(self, asked: Asked, tenant: str, get: Get) -> tuple[list[View], int, bool]:
         """The registers of the tenant's rows, the greatest version, and whether all that was found can be relied on."""
         views: list[View] = []
         version, sound = 0, True
         for base, keys in ((False, asked.keys), (True, asked.bases)):
             for key in keys:
                 try:
-                    stored = self.reading.replica.get(key)
+                    stored = get(key)
                 except ReplicaFault:
                     self.reading.alarms["replica_fault"] += 1
                     return views, version, False

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
-from consent_stream.gate.checker import Clock
+from consent_stream.gate.clock import Clock
 from consent_stream.gate.reading import Reading, Record
 from consent_stream.gate.replica import Origin, ReplicaFault
 from consent_stream.gate.source import Inspector, Lost, Source, Unfit, log, open_consumer, places
@@ -41,6 +41,7 @@ class Follower:
     def close(self) -> None:
         """Stop, and wait for the last record to be in the replica."""
         self._closing.set()
+        self._reading.ending = True
         self._thread.join()
 
     def _run(self) -> None:
@@ -76,6 +77,8 @@ class Follower:
             kept = self._reading.begin(origin)
             ends = places(consumer, self._source.suppression, origin.partitions, kept)
             ends |= places(consumer, self._source.control, 1, {})
+            listed = [(place, end) for place, end in ends.items() if place.topic == self._source.suppression]
+            self._reading.expect(sum(end - place.offset for place, end in listed))
             consumer.assign(list(ends))
             self._control_next = next(place.offset for place in ends if place.topic == self._source.control)
             self._behind = {(place.topic, place.partition): end for place, end in ends.items()}
@@ -105,6 +108,7 @@ class Follower:
             first = consumer.poll(IDLE_SECONDS)
             if first is not None:
                 self._take_in([first, *consumer.consume(BATCH, 0)])
+            self._reading.pulse()
             self._reading.control_proven(watch.proven(self._control_next, self._clock.steady()))
             if self._clock.steady() > recheck and self._reading.trouble is None:
                 self._check_again(consumer, inspector, origin)
@@ -112,6 +116,7 @@ class Follower:
 
     def _check_again(self, consumer: Consumer, inspector: Inspector, origin: Origin) -> None:
         """The list may have been made anew, or told to forget, while we read it."""
+        self._reading.reclaim()
         try:
             now = inspector.origin(consumer)
         except Lost as error:  # Kafka does not answer: that ends no session, staleness tells how it stands

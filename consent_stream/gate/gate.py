@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from os import PathLike
@@ -12,19 +12,24 @@ from pathlib import Path
 from typing import Any, Self
 
 from consent_stream.domain.policy import Policy
-from consent_stream.gate.checker import Checker, Clock
+from consent_stream.gate.checker import Checker
+from consent_stream.gate.clock import Clock
 from consent_stream.gate.follower import Follower
+from consent_stream.gate.known import Phase
 from consent_stream.gate.lmdb_replica import LmdbReplica
 from consent_stream.gate.question import Question
-from consent_stream.gate.reading import Phase, Reading
+from consent_stream.gate.reading import Reading
 from consent_stream.gate.replica import MemoryReplica, Replica
 from consent_stream.gate.sending import Desk, Sending
 from consent_stream.gate.sendlog import KafkaSendLog
+from consent_stream.gate.sift import Sifted, sift
 from consent_stream.gate.source import Source
+from consent_stream.gate.stored import StoredReading
 from consent_stream.gate.verdict import Verdict
 from consent_stream.keyfile import load_keys
 from consent_stream.settings import Settings
 from consent_stream.wire.keys import Keyring
+from consent_stream.wire.topics import SUPPRESSION
 
 MOMENT = 256  # questions that share one reading of the clocks
 Receipt = tuple[int, int] | str
@@ -66,12 +71,13 @@ class Gate:
     or a `Keyring`; without any, every question is answered `unknown_tenant_key`. channel: `email`, `sms` or `sharing`.
     policy: decide by this one and not by the one that the worker publishes. staleness_limit: seconds an answer may be
     behind what was accepted. store: a directory for a replica that is warm at the next start, or a `Replica`; default
-    in memory.
+    in memory. follow: False to read a directory that another process keeps up to date, `consent-stream gate follow` or
+    another gate: no thread, no link to Kafka, and any number of such processes.
 
     Starting does not wait: a Kafka that is away shows in `status()`, and every answer is a denial until it is there.
     Errors: SettingsError, KeyFileError, ValueError or TypeError for a wrong argument; ReplicaFault for a bad store.
     After `fork` only the parent has the thread: make the gate in the process that asks. (A forked copy grows stale and
-    denies.)
+    denies. One with follow=False goes on in both.)
     """
 
     def __init__(
@@ -83,6 +89,7 @@ class Gate:
         policy: Policy | None = None,
         staleness_limit: float = 10.0,
         store: Replica | PathLike[str] | str | None = None,
+        follow: bool = True,
         clock: Clock | None = None,
         **kafka: Any,
     ) -> None:
@@ -98,12 +105,20 @@ class Gate:
         keyring = _keyring(keys if keys is not None else settings.keys)
         clock = clock or Clock()
         self._list = source.suppression
-        self._reading = Reading(_replica(store), policy)
+        self._reading: Reading | StoredReading
+        self._follower: Follower | None = None
+        if follow:
+            self._reading = Reading(_replica(store), policy, clock)
+            self._follower = Follower(settings, source, self._reading, clock)
+        elif isinstance(store, str | PathLike):
+            self._reading = StoredReading(Path(store), SUPPRESSION[channel].name, policy, clock)
+        else:
+            raise ValueError("follow=False: store must be the directory that another process keeps up to date")
         self._checker = Checker(channel, self._reading, keyring, staleness_limit, clock)
         self._sends = KafkaSendLog(settings)
         self._desk = Desk(lambda asked: self.check(**asked._asdict()), channel, keyring, clock, self._sends)
-        self._follower = Follower(settings, source, self._reading, clock)
-        self._follower.start()
+        if self._follower is not None:
+            self._follower.start()
 
     def __enter__(self) -> Self:
         return self
@@ -118,9 +133,11 @@ class Gate:
         """End the thread and close the store. Every later answer is `not_ready`."""
         if self._reading.phase != "closed":
             self._sends.close()
-            self._follower.close()
+            if self._follower is not None:
+                self._follower.close()
             self._reading.close()
-            self._reading.replica.close()
+            if isinstance(self._reading, Reading):
+                self._reading.replica.close()
 
     def check(
         self,
@@ -187,13 +204,30 @@ class Gate:
         All are of now: for a long list ask in parts, so that the first answers are not old when the last are there.
         """
         verdicts: list[Verdict] = []
-        moment = self._checker.moment
         for number, each in enumerate(questions):
             if number % MOMENT == 0:
-                moments = (moment(settled=False), moment(settled=True))
+                moments = self._checker.moments()
             asked = each if isinstance(each, Question) else Question(**each)
             verdicts.append(self._checker.ask(asked, moments[asked.contact is None]))
         return verdicts
+
+    def sift(
+        self,
+        *,
+        tenant: str,
+        emails: Sequence[str] | None = None,
+        phones: Sequence[str] | None = None,
+        contacts: Sequence[str | None] | None = None,
+        region: str | None = None,
+        purpose: str = "marketing",
+        scope: str = "*",
+    ) -> Sifted:
+        """Which of many addresses may be sent to, all of one moment: for a list that is cleaned, and asked again later.
+
+        emails, phones: exactly one. contacts: one for each address, None where it is not known. The rest, and the
+        reasons, as in `check`. Ask in parts of a few thousand. Errors: ValueError as in `check`.
+        """
+        return sift(self._checker, tenant, emails, phones, contacts, region, purpose, scope)
 
     def wait_ready(self, seconds: float) -> bool:
         """Wait until answers are given: all that was in the topics at the start is read, and the lists are fresh.
@@ -215,7 +249,7 @@ class Gate:
     def status(self) -> Status:
         """How this gate stands, for logs, dashboards and health checks."""
         reading = self._reading
-        applied, settled = self._checker.moment(settled=False), self._checker.moment(settled=True)
+        applied, settled = self._checker.moments()
         trouble = reading.trouble or reading.why_incomplete
         if trouble is None and settled.gap:
             trouble = "no fresh heartbeats: is every worker running, and is its clock right?"
@@ -225,8 +259,8 @@ class Gate:
             phase=reading.phase,
             ready=not settled.gap,
             trouble=trouble,
-            entries=len(reading.replica),
-            alarms=Counter(reading.alarms) + Counter(sends_lost=self._sends.lost),
+            entries=len(reading),
+            alarms=reading.told_alarms() + Counter(sends_lost=self._sends.lost),
             applied_through=applied.fresh and applied.fresh.through,
             staleness=applied.age / 1e6 if applied.fresh else None,
             settled_through=settled.fresh and settled.fresh.through,
@@ -235,6 +269,10 @@ class Gate:
             clock_behind=max(0.0, ahead),
         )
 
+    def progress(self) -> tuple[int, int]:
+        """Records of the list read since the session with Kafka began, and how many lay ahead of it then."""
+        return self._reading.progress
+
     def _wait(self, seconds: float, reached: Callable[[], bool]) -> bool:
         deadline = time.monotonic() + seconds
         with self._reading.news:
@@ -242,7 +280,7 @@ class Gate:
                 left = deadline - time.monotonic()
                 if left <= 0 or self._reading.phase == "closed":
                     return False
-                self._reading.news.wait(left)
+                self._reading.news.wait(min(left, self._reading.pace or left))
         return True
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol, runtime_checkable
 
 Offsets = Mapping[int, int]  # partition of the list → offset of the next record to read
+Notes = Mapping[bytes, bytes]  # what else the readers of a file must know, by name (`known`)
+Pair = tuple[bytes, bytes | None]  # key and value of a record
+Settle = Callable[[list[Pair]], Mapping[bytes, bytes]]  # records in the order of arrival → the rows that stand
 
 
 class ReplicaFault(Exception):
@@ -45,6 +48,23 @@ class Replica(Protocol):
 
     def close(self) -> None:
         """Let go of files; the last use."""
+
+
+@runtime_checkable
+class SharedReplica(Replica, Protocol):
+    """A store that other processes read. It holds notes beside the rows, and takes in a long list sorted."""
+
+    def write(self, rows: Mapping[bytes, bytes], offsets: Offsets, notes: Notes) -> None:
+        """As `apply`, and notes with it. Errors: ReplicaFault."""
+
+    def spool(self, pairs: list[Pair]) -> None:
+        """Put records aside, in the order of arrival; none of them is to be had until `fill`. Errors: ReplicaFault."""
+
+    def fill(self, settle: Settle, offsets: Offsets) -> None:
+        """Store what was put aside, of each key what `settle` says, and the offsets last. Errors: ReplicaFault."""
+
+    def reclaim(self) -> None:
+        """Let go of what readers that were killed held on to; to be called now and then. Errors: ReplicaFault."""
 
 
 class MemoryReplica:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from consent_stream.domain.facts import CONTACT, SMS
-from consent_stream.gate import reading
+from consent_stream.gate import control
 from consent_stream.gate.checker import Checker, Clock
 from consent_stream.gate.question import Question
-from consent_stream.wire.control import decode_policy, encode_policy
+from consent_stream.wire.control import POLICY, decode_policy, encode_policy
 from consent_stream.wire.keys import Keyring
 from tests.gate.made import ANA, ANAS, RING, SECOND, entry, grant, restriction
 from tests.gate.mailer import LIMIT, NOON, Mailer
@@ -190,9 +190,10 @@ def test_an_answer_never_falls_between_two_policies(monkeypatch):
         answers.append(mailer.ask())
         return decode_policy(value)
 
-    monkeypatch.setattr(reading, "decode_policy", decoding)
+    monkeypatch.setattr(control, "decode_policy", decoding)
     mailer.control(encode_policy(strict))
     assert [verdict.allow for verdict in answers] == [False]
     moment = mailer.checker.moment(settled=True)
-    mailer.reading.policy = None  # one that cannot be read came after the look at the clocks
-    assert mailer.checker.ask(Question("acme", email=ANA, scope="news"), moment).reasons == ("not_ready",)
+    mailer.control((POLICY, b"?"))  # one that cannot be read comes after the look at the clocks
+    assert mailer.checker.ask(Question("acme", email=ANA, scope="news"), moment).reasons == ("evidence_too_low",)
+    assert mailer.ask().reasons == ("not_ready",)

@@ -6,6 +6,7 @@ from importlib import import_module
 import click
 
 SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
+    "follow": ("follow", "Keep the list of a channel in a directory, for all gates of a host."),
     "serve": ("serve", "Answers over HTTP, for programs in other languages."),
 }
 

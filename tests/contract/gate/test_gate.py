@@ -2,11 +2,13 @@
 
 import time
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
 from consent_stream import Gate
 from consent_stream.domain.policy import read_policy
+from tests.contract.gate.following import following
 from tests.contract.gate.worker import Worker
 from tests.gate.made import ANA, ANAS, RING, entry, grant, now, restriction
 
@@ -26,9 +28,18 @@ def worker(bootstrap, prefix, make_topics):
     return found
 
 
-@pytest.fixture(params=["memory", "lmdb"])
-def store(request, tmp_path):
-    return None if request.param == "memory" else tmp_path / "replica"
+@pytest.fixture(params=["memory", "lmdb", "reader"])
+def store(request, worker, tmp_path):
+    """In memory, in a file that the gate follows into, or in one that another process does."""
+    if request.param != "reader":
+        yield None if request.param == "memory" else tmp_path / "replica"
+        return
+    with following(worker, tmp_path / "replica"):
+        yield Followed(tmp_path / "replica")
+
+
+class Followed(type(Path())):
+    """A store that a gate only reads."""
 
 
 @pytest.fixture
@@ -38,6 +49,8 @@ def gate(worker, store):
 
 
 def gate_of(worker, store=None, **over):
+    if isinstance(store, Followed):
+        return Gate(topic_prefix=worker.prefix, keys=RING, store=store, follow=False, **over)
     return Gate(bootstrap=worker.bootstrap, topic_prefix=worker.prefix, keys=RING, store=store, **over)
 
 

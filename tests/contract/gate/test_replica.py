@@ -116,7 +116,7 @@ def test_a_file_written_before_the_machine_went_down_is_built_anew(path, monkeyp
     before._lock.close()
     boot = tmp_path / "boot"
     boot.write_bytes(b"another boot\n")
-    monkeypatch.setattr("consent_stream.gate.lmdb_replica.BOOT_ID", boot)
+    monkeypatch.setattr("consent_stream.gate.clock.BOOT_ID", boot)
     after = LmdbReplica(path)
     assert after.open(ORIGIN) == {}
     assert after.get(KEY) is None

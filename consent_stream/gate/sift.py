@@ -1,0 +1,44 @@
+"""Many addresses at once, for who cleans a list: the reasons of each, and nothing that such a one does not need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import repeat
+from typing import NamedTuple
+
+from consent_stream.gate.checker import Checker
+from consent_stream.gate.question import Question
+
+
+class Sifted(NamedTuple):
+    """reasons: of each address, in their order; empty where it may be sent to. The rest as in `Verdict`, for all."""
+
+    reasons: list[tuple[str, ...]]
+    applied_through: int | None
+    staleness: float | None
+
+
+def sift(
+    checker: Checker,
+    tenant: str,
+    emails: Sequence[str] | None,
+    phones: Sequence[str] | None,
+    contacts: Sequence[str | None] | None,
+    region: str | None,
+    purpose: str,
+    scope: str,
+) -> Sifted:
+    """See `Gate.sift`."""
+    addresses = emails if emails is not None else phones
+    if addresses is None or (emails is not None and phones is not None):
+        raise ValueError("name exactly one of emails and phones")
+    if contacts is not None and len(contacts) != len(addresses):
+        raise ValueError("contacts: one for each address, or None")
+    moments = checker.moments()
+    reasons = []
+    for address, contact in zip(addresses, repeat(None) if contacts is None else contacts, strict=False):
+        email, phone = (address, None) if emails is not None else (None, address)
+        asked = Question(tenant, email, phone, None, contact, region, purpose, scope)
+        reasons.append(checker.ask(asked, moments[contact is None]).reasons)
+    worst = moments[contacts is None]
+    return Sifted(reasons, worst.fresh and worst.fresh.through, worst.age / 1e6 if worst.fresh else None)
