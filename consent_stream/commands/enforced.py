@@ -1,4 +1,4 @@
-"""Waiting until what was published is enforced: `--wait` of the commands that publish."""
+"""How far consent.events goes, and waiting until that is enforced: `--wait` of the commands that publish."""
 
 import time
 from collections.abc import Mapping
@@ -7,9 +7,26 @@ from dataclasses import replace
 from typing import Any
 
 import click
+from confluent_kafka import Consumer, TopicPartition
 
 from consent_stream.settings import Settings
-from consent_stream.wire.topics import SUPPRESSION
+from consent_stream.wire.topics import EVENTS, SUPPRESSION
+
+TIMEOUT = 10.0  # seconds for one answer of Kafka
+
+
+def last_offsets(settings: Settings) -> dict[int, int]:
+    """The offset of the last record of each partition of `consent.events` that has any. Errors: KafkaException."""
+    name = EVENTS.full(settings.topic_prefix)
+    consumer = Consumer(settings.consumer(**{"group.id": "ends-unused", "log_level": 0}))  # no group is joined
+    try:
+        partitions = consumer.list_topics(name, timeout=TIMEOUT).topics[name].partitions
+        marks = {
+            each: consumer.get_watermark_offsets(TopicPartition(name, each), timeout=TIMEOUT) for each in partitions
+        }
+    finally:
+        consumer.close()
+    return {each: high - 1 for each, (low, high) in marks.items() if high > low}
 
 
 def await_enforced(settings: Settings, furthest: Mapping[int, int], seconds: float) -> None:

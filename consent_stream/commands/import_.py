@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from consent_stream.commands import import_report as report
-from consent_stream.commands.enforced import await_enforced
+from consent_stream.commands.enforced import await_enforced, last_offsets
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.stopping import asked_to_stop
-from consent_stream.importing.events import Batch, BatchError, default_batch
+from consent_stream.importing.events import Batch, BatchError, default_batch, read_notice
 from consent_stream.importing.formats import FORMATS
 from consent_stream.importing.restart import Progress, RestartFault, load, remove
 from consent_stream.importing.rows import FIELDS, STATUSES, Reading
@@ -121,6 +122,8 @@ def command(
         raise click.UsageError(str(error)) from error
     except (Unreachable, Unproven) as error:
         raise click.ClickException(str(error)) from error
+    except KafkaException as error:
+        raise click.ClickException(f"Kafka: {error.args[0].str()}") from error
 
 
 def _encoding(name: str) -> str:
@@ -164,6 +167,7 @@ def _import(asked: Asked, lists: Sequence[List], surveys: Sequence[Survey], bar:
     _warn(settings, lists[0].batch, surveys)
     cluster = str(AdminClient({**settings.librdkafka(), "log_level": 0}).list_topics(topic, timeout=10).cluster_id)
     begun = [load(each.restart_file, {**each.identity, "cluster": cluster, "topic": topic}) for each in lists]
+    _check_still_there(settings, lists, begun)
     publisher, furthest, resumed = Publisher(settings), dict[int, int](), sum(each.rows for each in begun)
     started = time.monotonic()
     with asked_to_stop() as stopped:
@@ -187,13 +191,24 @@ def _import(asked: Asked, lists: Sequence[List], surveys: Sequence[Survey], bar:
     return FAULTY if summary.faulty else 0
 
 
+def _check_still_there(settings: Settings, lists: Sequence[List], begun: Sequence[Progress]) -> None:
+    """What an earlier run had proven must not be gone, as it is when the topic was made anew. Errors: RestartFault."""
+    if not any(each.furthest for each in begun):
+        return
+    last = last_offsets(settings)
+    for each, progress in zip(lists, begun, strict=True):
+        if any(last.get(partition, -1) < offset for partition, offset in progress.furthest.items()):
+            told = "the topic was made anew since that import began; remove it to begin anew"
+            raise RestartFault(f"{each.restart_file}: {told}")
+
+
 def _send(each: List, rows: Any, publisher: Publisher, progress: Progress, stopped: Any, bar: report.Bar) -> None:
     try:
         send(rows, publisher, progress, each.restart_file, lambda: bool(stopped()), bar.seen)
     except OSError as error:
         raise RestartFault(f"{each.restart_file}: {error.strerror or 'cannot be written'}: --restart-file") from error
     except Unproven as error:
-        raise Unproven(f"{each.path}: row of {error}; the same command goes on from there") from error
+        raise Unproven(f"{each.path}, lines counted as rows: {error}; the same command goes on from there") from error
     if digest(each.path) != each.identity["file"]:
         raise FileFault(f"{each.path}: changed while it was imported; {each.restart_file.name} tells how far it came")
 
@@ -217,6 +232,8 @@ def _warn(settings: Settings, batch: Batch, surveys: Sequence[Survey]) -> None:
     if policy.source(batch.source, batch.tenant) is None:
         told = f"source {batch.source} is not registered for tenant {batch.tenant}: permissions go to quarantine"
         click.echo(f"warning: {told} (unknown_source), and restrictions count from now", err=True)
+    elif (notice := read_notice(batch.notice)) and (batch.tenant, notice[0], str(notice[1])) not in policy.notices:
+        click.echo(f"warning: the policy has no notice {batch.notice}: permissions under it go to quarantine", err=True)
     elif not policy.tenant(batch.tenant).allow_migrated:
         told = f"tenant {batch.tenant} does not allow_migrated: imported permissions (E1) are kept and do not count"
         click.echo(f"warning: {told}", err=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
@@ -55,7 +56,7 @@ class Bar:
         """A new task in place of the last."""
         if self._task is not None:
             self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(what, total=total, completed=done)
+        self._task = self._progress.add_task(escape(what), total=total, completed=done)
 
     def seen(self, rows: int) -> None:
         """Rows of this task so far."""

@@ -1,10 +1,12 @@
 """`consent-stream void-batch`: take back what a bad file permitted."""
 
+import json
+
 import click
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 
 from consent_stream.commands import import_report as report
-from consent_stream.commands.enforced import await_enforced
+from consent_stream.commands.enforced import await_enforced, last_offsets
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.importing.events import BATCH_CHARS
 from consent_stream.importing.voiding import Voidable, find_keys, void_event
@@ -12,7 +14,6 @@ from consent_stream.publisher import Publisher, Unproven
 from consent_stream.settings import Settings
 from consent_stream.topics import Unreachable, active_generation
 from consent_stream.wire.avro import WireError
-from consent_stream.wire.topics import EVENTS
 
 
 @click.command()
@@ -21,8 +22,9 @@ from consent_stream.wire.topics import EVENTS
 @click.option("--source", default="/import/void", show_default=True, help="Source of the events.")
 @click.option("--dry-run", is_flag=True, help="Publish nothing; tell how many keys it concerns.")
 @click.option("--wait", type=Seconds(), default=60.0, show_default=True, help="For each of the two waits.")
+@click.option("--json", "as_json", is_flag=True, help="The outcome as one JSON object.")
 @settings_options()
-def command(settings: Settings, batch: str, tenant: str, source: str, dry_run: bool, wait: float) -> int:
+def command(settings: Settings, batch: str, tenant: str, source: str, dry_run: bool, wait: float, as_json: bool) -> int:
     """Void every permission of BATCH, for good. What its file restricted stays.
 
     It waits until all that was published is in the ledger, looks there for the keys with a grant of the batch, sends
@@ -36,35 +38,25 @@ def command(settings: Settings, batch: str, tenant: str, source: str, dry_run: b
         raise click.BadParameter(f"1 to {BATCH_CHARS} ASCII characters, as `import` told it", param_hint="BATCH")
     try:
         generation = active_generation(settings)
-        await_enforced(settings, _so_far(settings), wait)
+        await_enforced(settings, last_offsets(settings), wait)
         with report.bar() as bar:
             bar.begin("reading the ledger")
             found = find_keys(settings, tenant, batch, generation, lambda read, total: bar.seen(read))
-        if dry_run:
-            click.echo(f"{len(found):,} keys have a permission of batch {batch}; nothing was published")
-            return 0
-        furthest = _publish(settings, found, tenant, source, batch)
+        furthest = {} if dry_run else _publish(settings, found, tenant, source, batch)
     except (Unreachable, Unproven, WireError) as error:
         raise click.ClickException(str(error)) from error
     except KafkaException as error:
         raise click.ClickException(f"Kafka: {error.args[0].str()}") from error
-    click.echo(f"batch {batch} is void under {len(found):,} keys")
-    await_enforced(settings, furthest, wait)
+    if as_json:
+        receipts = {str(partition): offset for partition, offset in sorted(furthest.items())}
+        click.echo(json.dumps({"batch": batch, "keys": len(found), "published": not dry_run, "receipts": receipts}))
+    elif dry_run:
+        click.echo(f"{len(found):,} keys have a permission of batch {batch}; nothing was published")
+    else:
+        click.echo(f"batch {batch} is void under {len(found):,} keys")
+    if furthest:
+        await_enforced(settings, furthest, wait)
     return 0
-
-
-def _so_far(settings: Settings) -> dict[int, int]:
-    """The last offset of each partition of `consent.events` that has any."""
-    name = EVENTS.full(settings.topic_prefix)
-    consumer = Consumer(settings.consumer(**{"group.id": "void-unused", "log_level": 0}))
-    try:
-        topic = consumer.list_topics(name, timeout=10).topics[name]
-        ends = {
-            each: consumer.get_watermark_offsets(TopicPartition(name, each), timeout=10) for each in topic.partitions
-        }
-    finally:
-        consumer.close()
-    return {each: high - 1 for each, (low, high) in ends.items() if high > low}
 
 
 def _publish(settings: Settings, found: list[Voidable], tenant: str, source: str, batch: str) -> dict[int, int]:

@@ -88,6 +88,8 @@ def _lines(text: io.TextIOWrapper, name: str) -> Iterator[Line]:
     try:
         while line := text.readline(MAX_CHARS + 1):
             number += 1
+            if "\0" in line:  # UTF-16 without its mark reads as UTF-8 with a NUL after each letter
+                raise UnicodeError
             if len(line) <= MAX_CHARS:
                 yield number, line
                 continue
@@ -95,7 +97,7 @@ def _lines(text: io.TextIOWrapper, name: str) -> Iterator[Line]:
                 line = text.readline(MAX_CHARS)
             yield number, None
     except UnicodeError:
-        told = f"{name}: not {text.encoding.upper().removesuffix('-SIG')} behind line {number}"
+        told = f"{name}: not {text.encoding.upper().removesuffix('-SIG')} at or behind line {max(number, 1)}"
         raise FileFault(f"{told}; --encoding says what it is") from None
 
 

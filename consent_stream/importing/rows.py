@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from consent_stream.domain.nodes import ANY
 from consent_stream.importing.dates import read_time
 from consent_stream.importing.records import Record, Table, names_of, read_table
 from consent_stream.importing.source import FileFault, Part, parts
@@ -142,9 +143,9 @@ def _row(record: Record, part: Part, names: Mapping[str, list[str]], address: st
         status=status,
         address=fields[address],
         contact=fields.get("contact", ""),
-        # In a broken line a field may stand in another's place: a date is then not relied on.
+        # In a broken line a field may stand in another's place: its date is not relied on, its scope is read as all.
         time="" if record.fault else read_time(form.time(fields, status)),
-        scope="" if record.fault else fields.get("scope", ""),
+        scope=ANY if record.fault and "scope" in names else fields.get("scope", ""),
         method=fields.get("method", ""),
         origin=fields.get("origin", ""),
         notice=fields.get("notice", ""),

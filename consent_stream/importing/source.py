@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -36,6 +37,8 @@ class Part(NamedTuple):
 
 def digest(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex. Errors: FileFault."""
+    if path.exists() and not path.is_file():  # a pipe cannot be read twice
+        raise FileFault(f"{path}: no regular file")
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -86,8 +89,8 @@ def _unpacked(path: Path, info: zipfile.ZipInfo) -> Iterator[BinaryIO]:
         with zipfile.ZipFile(path) as archive, archive.open(info) as member:
             bounded = _Bounded(member, f"{path}: {Path(info.filename).name}", info.compress_size)
             yield io.BufferedReader(bounded, CHUNK)
-    except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, NotImplementedError, EOFError) as error:
-        # RuntimeError: encrypted; NotImplementedError: a compression that zipfile does not know.
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
+        # RuntimeError: encrypted, or (NotImplementedError) a compression that zipfile does not know.
         raise FileFault(f"{path}: {Path(info.filename).name} cannot be unpacked") from error
 
 

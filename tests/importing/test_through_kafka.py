@@ -141,7 +141,8 @@ def crm(folder: Path, prefix: str, rows: int, status: str = "unsubscribed") -> P
 
 
 def sent_ids(deployment: Deployment, batch: str) -> Counter[str]:
-    events = [orjson.loads(each.value) for each in deployment.read(EVENTS) if each.value]
+    values = [each.value for each in deployment.read(EVENTS) if each.value and batch.encode() in each.value]
+    events = map(orjson.loads, values)
     return Counter(event["id"] for event in events if event["data"].get("batch") == batch)
 
 
