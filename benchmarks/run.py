@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import click
 
 from benchmarks.environments import ROOT, say
+from benchmarks.growth import growth
 from benchmarks.lap_timing import LapFailed
+from benchmarks.latency import latency
+from benchmarks.latency_report import growth_section, latency_section
 from benchmarks.machine import machine_lines
 from benchmarks.product import courses, product, run_lap
 from benchmarks.product_report import product_section, profile_section, restore_section
@@ -30,7 +34,8 @@ from consent_stream.dev.kafka import LocalKafka
 from consent_stream.wire.state import encode_registers
 from consent_stream.wire.topics import PARTITIONS
 
-PARTS = ("race", "product", "restore")
+PARTS = ("race", "product", "restore", "latency")
+ON_DEMAND = ("growth",)  # longer than a quarter of an hour with the rest
 
 
 @dataclass(frozen=True)
@@ -43,18 +48,32 @@ class Sizes:
     product_events: int
     product_short_events: int
     keys: int
+    probes: int
+    load: int
+    growth_events: int
+    people: tuple[int, ...]
 
 
 @click.command()
-@click.option("--only", "parts", multiple=True, type=click.Choice(PARTS), help="Run these parts (default: all).")
+@click.option(
+    "--only",
+    "parts",
+    multiple=True,
+    type=click.Choice((*PARTS, *ON_DEMAND)),
+    help=f"Run these parts (default: {', '.join(PARTS)}).",
+)
 @click.option("--repeats", default=5, show_default=True, help="Laps of everything.")
 @click.option("--events", default=200_000, show_default=True, help="P1: events of a lap.")
 @click.option("--short-events", default=20_000, show_default=True, help="P1: events of a lap of stock Faust.")
 @click.option("--product-events", default=150_000, show_default=True, help="P2: events of a lap.")
 @click.option("--product-short-events", default=5_000, show_default=True, help="P2: of a lap of stock Faust.")
 @click.option("--keys", default=1_000_000, show_default=True, help="P3: keys to restore.")
+@click.option("--probes", default=500, show_default=True, help="P4: unsubscribes.")
+@click.option("--load", default=500, show_default=True, help="P4: other events a second.")
+@click.option("--growth-events", default=300_000, show_default=True, help="P8: events of a lap.")
+@click.option("--people", multiple=True, type=int, default=(10_000, 100_000, 1_000_000), show_default=True, help="P8.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), default=ROOT / "benchmarks" / "RESULTS.md")
-def main(parts: tuple[str, ...], report: Path, **sizes: int) -> None:
+def main(parts: tuple[str, ...], report: Path, **sizes: Any) -> None:
     """Run the benchmarks and write the report."""
     started = datetime.now(UTC)
     try:
@@ -77,8 +96,13 @@ def run(bootstrap: str, scratch: Path, parts: Collection[str], sizes: Sizes) -> 
     """
     sections = []
     if "race" in parts:
-        laps = race(bootstrap, scratch, events=sizes.events, short_events=sizes.short_events, repeats=sizes.repeats)
-        sections.append(race_section(laps))
+        raced = race(bootstrap, scratch, events=sizes.events, short_events=sizes.short_events, repeats=sizes.repeats)
+        sections.append(race_section(raced))
+    if "latency" in parts:
+        sections.append(latency_section(latency(bootstrap, scratch, probes=sizes.probes, load=sizes.load)))
+    if "growth" in parts:
+        laps = growth(bootstrap, scratch, events=sizes.growth_events, people=sizes.people, repeats=sizes.repeats)
+        sections.append(growth_section(laps))
     if not {"product", "restore"} & set(parts):
         return sections
     entered = courses(
