@@ -21,7 +21,7 @@ from consent_stream.sidecar.problems import NO_STORE, Problem
 from consent_stream.sidecar.questions import read_body
 
 SOON = {"Retry-After": "1"}
-GLANCE = 0.02  # seconds between two looks for a receipt
+GLANCE = 0.05  # seconds between two looks for a receipt
 RECEIPT = re.compile(r"(\d{1,6}):(\d{1,18})", re.ASCII)
 YES, NO = ("1", "true"), ("0", "false")
 

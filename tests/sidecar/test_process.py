@@ -10,6 +10,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
+from consent_stream import Gate
 from consent_stream.cli import main
 from tests.contract.gate.worker import Worker
 from tests.gate.made import ANA, ANAS, entry, grant
@@ -210,6 +211,7 @@ def test_the_access_log_has_no_address(serve):
         (["--host", "no.such.host.invalid"], "--host"),
         (["--host", "127.0.0.1", "--token", "/no/such/token"], "CONSENT_SIDECAR_TOKEN"),
         (["--channel", "fax"], "--channel"),
+        (["--no-follow"], "--store"),
         (["--max-body", "1GiB"], "--max-body"),
         (["--max-body", "0"], "--max-body"),
         (["--concurrency", "0"], "--concurrency"),
@@ -257,3 +259,29 @@ def test_a_store_is_continued_by_the_next(serve, tmp_path):
             assert process.line() == "ready"
             assert json.loads(client.check(GOOD).body)["version"] == 7
             assert process.end()[0] == 0
+
+
+def test_it_reads_what_a_follower_keeps(serve, worker, keys, tmp_path):
+    with Gate(bootstrap=worker.bootstrap, topic_prefix=worker.prefix, keys=keys, store=tmp_path / "email") as follower:
+        assert follower.wait_ready(SOON)
+        with serve("--store", tmp_path, "--no-follow", "--staleness-limit", "2") as process:
+            client = process.client()
+            assert process.line() == "ready"
+            assert client.check(GOOD).said["allow"]
+            assert client.get("/v1/receipts/0:99?wait=20").said["enforced"] is True
+            assert client.get("/v1/receipts/0:100").said["enforced"] is False
+            vectors = client.get("/v1/status").said["gates"]["email"]["vector"]
+            assert vectors["applied"] == vectors["settled"] == {str(p): 100 for p in range(4)}
+            follower.close()
+            assert until(lambda: client.check(GOOD).status == 503)
+            assert until(lambda: "no follower has written" in client.get("/readyz").said["gates"]["email"])
+            assert process.end() == (0, "")
+
+
+def test_a_follower_that_is_not_there_yet_is_waited_for(serve, tmp_path):
+    with serve("--store", tmp_path, "--no-follow") as process:
+        client = process.client()
+        answer = client.check(GOOD)
+        assert (answer.status, answer.said["reasons"]) == (503, ["not_ready"])
+        assert "no follower has written" in client.get("/readyz").said["gates"]["email"]
+        assert process.end() == (0, "")

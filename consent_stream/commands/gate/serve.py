@@ -75,6 +75,9 @@ class Limit(Seconds):
     help="Keep each list in STORE/CHANNEL, warm at the next start. Default: in memory.",
 )
 @click.option(
+    "--no-follow", is_flag=True, help="Read each STORE/CHANNEL that `gate follow` keeps up to date, without Kafka."
+)
+@click.option(
     "--token",
     "token_file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -98,6 +101,7 @@ def command(
     port: int,
     channels: tuple[str, ...],
     store: Path | None,
+    no_follow: bool,
     token_file: Path | None,
     without_token: bool,
     max_body: int,
@@ -119,6 +123,8 @@ def command(
     _log_to_stderr(access_log)
     if settings.keys is None:
         raise SettingsError("keys", "a gate needs the root key file of the workers; without it every answer is no")
+    if no_follow and store is None:
+        raise click.UsageError("--no-follow: give --store, in which `gate follow` keeps each channel")
     bound = _bound(host, port)
     with bound:
         access = _access(bound, token_file, without_token)
@@ -127,7 +133,7 @@ def command(
         from consent_stream.sidecar.routes import Sidecar
         from consent_stream.sidecar.serving import serve
 
-        gates = Gates(_gates(settings, dict.fromkeys(channels), store, staleness_limit))
+        gates = Gates(_gates(settings, dict.fromkeys(channels), store, not no_follow, staleness_limit))
         try:
             limits = Limits(body=max_body, batch=max_batch, concurrency=concurrency)
             asyncio.run(serve(Sidecar(gates, limits), bound, access, drain=drain, say=_say))
@@ -157,12 +163,14 @@ def _access(bound: socket.socket, token_file: Path | None, without_token: bool) 
     return Access(token, own_machine=on_loopback(bound))
 
 
-def _gates(settings: Settings, channels: dict[str, None], store: Path | None, limit: float) -> dict[str, Gate]:
+def _gates(
+    settings: Settings, channels: dict[str, None], store: Path | None, follow: bool, limit: float
+) -> dict[str, Gate]:
     gates: dict[str, Gate] = {}
     try:
         for channel in channels:
             where = None if store is None else store / channel
-            gates[channel] = Gate(settings, channel=channel, staleness_limit=limit, store=where)
+            gates[channel] = Gate(settings, channel=channel, staleness_limit=limit, store=where, follow=follow)
     except BaseException as error:
         for gate in gates.values():
             gate.close()
