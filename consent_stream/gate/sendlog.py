@@ -50,9 +50,16 @@ class KafkaSendLog:
     def begin(self) -> None:
         """Start with nothing waiting and nothing lost, as a gate of its own: also what a forked child does."""
         self.gate = uuid.uuid4().hex
-        self.lost = 0  # records that are not in the topic and never will be
+        self._lost = 0
         self._lock, self._count_lock = threading.Lock(), threading.Lock()
         self._producer: Producer | None = None
+
+    @property
+    def lost(self) -> int:
+        """Records that are not in the topic and never will be, as far as that is known by now."""
+        if (producer := self._producer) is not None:
+            producer.poll(0)  # a mailer that is quiet would not hear of what became of its last records
+        return self._lost
 
     @property
     def waiting(self) -> int:
@@ -135,8 +142,8 @@ class KafkaSendLog:
 
     def _lose(self, why: str) -> None:
         with self._count_lock:
-            self.lost += 1
-            lost = self.lost
+            self._lost += 1
+            lost = self._lost
         if lost % TELL_EVERY == 1:
             log.error("a record of a send is lost, %s so far: %s", lost, why)
 

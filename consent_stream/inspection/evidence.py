@@ -17,9 +17,9 @@ from consent_stream.domain.facts import Fact
 from consent_stream.inspection.late import Case, case_of
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.ledger import decode_fact
-from consent_stream.wire.send import Send, decode_send, encode_send
+from consent_stream.wire.send import Send, decode_send
 
-CACHE_KIB = 64 * 1024
+CACHE_KIB = 32 * 1024
 _TABLES = """
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
@@ -43,11 +43,11 @@ class Evidence:
         """Let go of the file."""
         self._db.close()
 
-    def add_sends(self, sends: Iterable[Send]) -> None:
-        """Messages to be judged."""
+    def add_sends(self, sends: Iterable[tuple[Send, bytes]]) -> None:
+        """Messages to be judged, each with the bytes of its record."""
         rows, keys = [], []
-        for send in sends:
-            rows.append((_sorted_by(case_of(send)), encode_send(send)))
+        for send, value in sends:
+            rows.append((_sorted_by(case_of(send)), value))
             keys += [(key,) for key in (*send.keys, *send.bases)]
         self._db.executemany("INSERT INTO sends VALUES (?, ?)", rows)
         self._db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", keys)

@@ -80,24 +80,24 @@ def case_of(send: Send) -> Case:
     return Case(*(getattr(send, name) for name in Case._fields))
 
 
-def course(case: Case, facts: Iterable[Fact], rules: Tenant, until: int) -> list[Step]:
-    """The answers to a question through time, up to `until`, each where it begins. The first holds before any fact.
+def course(case: Case, facts: Iterable[Fact], rules: Tenant, until: int, since: int = ALWAYS) -> list[Step]:
+    """The answers to a question through time, up to `until`, each where it begins.
 
-    Shapes: `facts` of all its keys, in any order; those of other tenants do not count.
+    Shapes: `facts` of all its keys, in any order; those of other tenants do not count. since: where to begin, on the
+    facts received by then; with `until` it is the one answer of that instant.
     """
     if not case.keys:
         return [Step(ALWAYS, ("bad_address",), (), ())]
     if not _understood(case):
         return [Step(ALWAYS, ("unknown_purpose",), (), ())]
+    wanted = sorted((fact for fact in facts if fact.tenant == case.tenant and fact.received <= until), key=_received)
     registers: dict[bytes, Registers] = {}
-    steps = [_step(case, registers, rules, ALWAYS, ())]
-    own = {*case.keys, *case.bases}
-    wanted = [fact for fact in facts if fact.tenant == case.tenant and fact.key in own and fact.received <= until]
-    wanted.sort(key=_received)
-    moments = [(at, tuple(group)) for at, group in groupby(wanted, key=_received)]
+    early = bisect_right(wanted, since, key=_received)
+    _fold(wanted[:early], registers)
+    moments = [(since, ()), *((at, tuple(group)) for at, group in groupby(wanted[early:], key=_received))]
+    steps = []
     for number, (at, arrived) in enumerate(moments):
-        for fact in arrived:
-            registers.setdefault(fact.key, Registers(fact.tenant)).apply(fact)
+        _fold(arrived, registers)
         steps.append(_step(case, registers, rules, at, arrived))
         # To the next facts' own instant: what time does there is not their doing, and stands before them.
         end = moments[number + 1][0] if number + 1 < len(moments) else until
@@ -125,6 +125,11 @@ def judge(steps: Sequence[Step], at: int) -> Judgement:
     new = [reason for reason in begun.reasons if reason not in before]
     behind = [fact for fact in begun.facts if fact.id in begun.behind]
     return Judgement(reasons, (new or begun.reasons)[0], (behind or begun.facts)[-1], begun.since)
+
+
+def _fold(facts: Iterable[Fact], registers: dict[bytes, Registers]) -> None:
+    for fact in facts:
+        registers.setdefault(fact.key, Registers(fact.tenant)).apply(fact)
 
 
 def _understood(case: Case) -> bool:

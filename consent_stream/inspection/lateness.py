@@ -15,7 +15,7 @@ from confluent_kafka import KafkaException
 
 from consent_stream.domain.policy import Policy
 from consent_stream.inspection.evidence import Evidence
-from consent_stream.inspection.late import Judgement, course, judge
+from consent_stream.inspection.late import PERMITTED, Judgement, Step, course, judge
 from consent_stream.inspection.settled import Settled, await_settled
 from consent_stream.inspection.topicread import Unread, read
 from consent_stream.settings import Settings
@@ -103,11 +103,11 @@ def find_late(
     report, newest = Report(), 0
     begin = None if window.since is None else window.since - SLACK
     for batch in read(settings, SENDS, since=begin, told=lambda done, of: tell("sends", done, of)):
-        found = [send for send in (_send(message.value(), report) for message in batch) if send and window.holds(send)]
-        report.outcomes.update(send.outcome for send in found)
-        handed = [(send, at) for send in found if (at := send.handed_over_at) is not None]
-        newest = max([newest, *(at for _, at in handed)])
-        evidence.add_sends(send for send, _ in handed)
+        read_ = ((_send(message.value(), report), message.value()) for message in batch)
+        found = [(send, value) for send, value in read_ if send is not None and window.holds(send)]
+        report.outcomes.update(send.outcome for send, _ in found)
+        newest = max([newest, *(send.handed_over_at or 0 for send, _ in found)])
+        evidence.add_sends(each for each in found if each[0].handed_over_at is not None)
     if not newest:
         return report
     settled = await_settled(settings, generation, counts, newest, seconds)
@@ -144,13 +144,17 @@ def _send(value: bytes | None, report: Report) -> Send | None:
 def _judge(evidence: Evidence, policy: Policy, settled: Settled, report: Report, tell: Tell) -> None:
     done, of = 0, sum(report.outcomes.values())
     for case, facts, sends in evidence.cases():
-        steps = course(case, facts, policy.tenant(case.tenant), settled.through)
+        rules, steps = policy.tenant(case.tenant), list[Step]()
         for send in sends:
             at = send.handed_over_at or 0
             if at >= settled.through:
                 report.unjudged += 1
                 continue
-            found, tally = judge(steps, at), report.senders.setdefault(send.sender, Tally())
+            # Most were permitted, and one answer says so; the course of all is for those that were not.
+            if course(case, facts, rules, at, at)[-1].reasons:
+                steps = steps or course(case, facts, rules, settled.through)
+            found = judge(steps, at) if steps else PERMITTED
+            tally = report.senders.setdefault(send.sender, Tally())
             tally.sent += 1
             tally.late += found.late
             tally.unpermitted += bool(found.reasons) and not found.late

@@ -12,7 +12,8 @@ from consent_stream.wire.topics import Topic
 
 TIMEOUT = 10.0  # seconds for one answer
 STALLED = 30.0  # seconds without a record while some are known to be there; a hung transaction ends sooner
-BATCH = 10_000
+BATCH = 5_000
+AHEAD_KIB = 16 * 1024  # what the client fetches ahead
 Told = Callable[[int, int], None]  # (records read, records to read)
 
 
@@ -22,8 +23,15 @@ class Unread(Exception):
 
 def consumer(settings: Settings) -> Consumer:
     """One that is only ever assigned, and told of every end. (EOF is the only sign that counts transaction markers.)"""
-    unused = {"group.id": "consent-stream-inspection", "enable.partition.eof": True, "log_level": 0}
-    return Consumer(settings.consumer(**unused, **{"allow.auto.create.topics": False}))
+    return Consumer(
+        settings.consumer(**{
+            "group.id": "consent-stream-inspection",
+            "enable.partition.eof": True,
+            "allow.auto.create.topics": False,
+            "queued.max.messages.kbytes": AHEAD_KIB,
+            "log_level": 0,
+        })
+    )  # fmt: skip
 
 
 def partitions(reader: Consumer, topic: str, since: int | None = None) -> dict[int, tuple[int, int]]:

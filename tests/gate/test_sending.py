@@ -1,6 +1,10 @@
 """A message at a gate: what a mailer does with its permit, and what the record says of it. Clocks are numbers."""
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from consent_stream.gate.checker import Clock
 from consent_stream.gate.question import Question
@@ -232,6 +236,48 @@ def test_a_second_try_after_a_withdrawal_is_held_back():
         assert permit.ensure()  # the server says 4xx
         assert not permit.ensure()
     assert (mailer.record.outcome, mailer.record.started) == ("held_back", None)
+
+
+ACTS = st.lists(st.sampled_from(["look", "ensure", "wait", "wait long", "skip", "fail"]), max_size=8)
+
+
+def act_out(mailer, acts):
+    """What the mailer knows at the end: the last answer it saw (None: none), whether it skipped, whether it failed."""
+    seen, skipped = None, False
+    with suppress(ConnectionError), mailer.sending() as permit:
+        for act in acts:
+            if act in ("look", "ensure"):
+                seen = bool(permit.ensure() if act == "ensure" else permit)
+                skipped = skipped and act == "look"
+            elif act == "skip":
+                permit.skip()
+                skipped = True
+            elif act == "fail":
+                raise ConnectionError
+            else:
+                mailer.pass_time(11 if act == "wait long" else 1)
+    return seen, skipped, "fail" in acts
+
+
+@given(st.lists(st.sampled_from([YES, NO]), min_size=1, max_size=6), ACTS)
+def test_whatever_a_mailer_does_a_hand_over_that_may_have_been_is_not_recorded_as_none(answers, acts):
+    mailer = Mailer(*answers)
+    seen, skipped, failed = act_out(mailer, acts)
+    send = mailer.record
+    if seen is not False and not skipped and not failed:
+        assert send.handed_over_at is not None
+        assert send.outcome == ("unclear" if seen is None else "handed_over")
+    if send.outcome == "held_back":
+        assert not send.allow
+        assert send.reasons
+    if send.outcome == "handed_over":
+        assert send.allow
+    if send.started is not None:
+        assert send.allow
+        assert send.checked == send.started < send.valid_until
+        assert "ensure" in acts
+    assert send.checked <= send.ended
+    assert (send.outcome == "not_attempted") == skipped
 
 
 def test_a_permit_is_of_no_use_after_its_block():

@@ -7,6 +7,7 @@ import pytest
 from consent_stream.inspection.evidence import Evidence
 from consent_stream.inspection.late import case_of
 from consent_stream.wire.ledger import encode_fact
+from consent_stream.wire.send import encode_send
 from tests.wire.samples import CONTACT_KEY, KEY, SENDS, UNSUBSCRIBE
 
 SEND = SENDS[0]._replace(bases=())
@@ -20,6 +21,10 @@ def evidence():
     found.close()
 
 
+def add(evidence, *sends):
+    evidence.add_sends((each, encode_send(each)) for each in sends)
+
+
 def laid_out(evidence):
     return [(case, sorted(facts), list(sends)) for case, facts, sends in evidence.cases()]
 
@@ -27,8 +32,8 @@ def laid_out(evidence):
 def test_each_case_comes_once_with_all_its_messages_and_the_facts_of_all_its_keys(evidence):
     facts = [UNSUBSCRIBE, UNSUBSCRIBE._replace(key=CONTACT_KEY, channels=4), UNSUBSCRIBE._replace(id="u-2")]
     scoped = SEND._replace(scope="offers", message_id="m-3")
-    evidence.add_sends([SEND, OTHER])
-    evidence.add_sends([scoped, SEND._replace(message_id="m-2", sender="b", ended=1)])
+    add(evidence, SEND, OTHER)
+    add(evidence, scoped, SEND._replace(message_id="m-2", sender="b", ended=1))
     evidence.add_facts((each.key, encode_fact(each)) for each in facts)
     found = {case: (about, sends) for case, about, sends in laid_out(evidence)}
     assert found.keys() == {case_of(SEND), case_of(OTHER), case_of(scoped)}
@@ -39,13 +44,13 @@ def test_each_case_comes_once_with_all_its_messages_and_the_facts_of_all_its_key
 
 
 def test_facts_of_nobody_who_was_mailed_are_not_kept(evidence):
-    evidence.add_sends([OTHER])
+    add(evidence, OTHER)
     evidence.add_facts([(KEY, b"x"), (None, b"x"), (b"", None)])
     assert evidence._db.execute("SELECT count(*) FROM facts").fetchone() == (0,)
 
 
 def test_a_fact_that_cannot_be_read_is_counted(evidence):
-    evidence.add_sends([SEND])
+    add(evidence, SEND)
     evidence.add_facts([(KEY, b"of a newer version"), (KEY, None), (KEY, encode_fact(UNSUBSCRIBE))])
     ((_, facts, _),) = laid_out(evidence)
     assert facts == [UNSUBSCRIBE]

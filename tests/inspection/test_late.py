@@ -266,3 +266,5 @@ def test_one_course_judges_all_messages_of_a_case_whatever_the_order_of_its_fact
         alone = judged(at, *shuffled, rules=rules)
         found = judge(steps, at)
         assert (found.reasons, found.since, found.late) == (alone.reasons, alone.since, alone.late)
+        (*_, last) = course(CASE, shuffled, rules, at, at)
+        assert last.reasons == found.reasons

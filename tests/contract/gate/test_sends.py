@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from consent_stream import Gate
+from consent_stream.dev.kafka import LocalKafka
 from consent_stream.gate.sendlog import KafkaSendLog
 from consent_stream.settings import Settings
 from consent_stream.wire.send import decode_send
@@ -167,15 +169,43 @@ def test_a_gate_shows_what_was_lost(monkeypatch):
         gate._sends._flush_seconds = 0.1
 
 
-def test_what_waited_arrives_when_kafka_is_there(worker, monkeypatch):
-    """A record that waits is not one that is lost."""
+def test_from_many_threads_every_record_arrives_once(worker):
     log = KafkaSendLog(Settings(bootstrap=worker.bootstrap, topic_prefix=worker.prefix))
-    for number in range(500):
-        log.write(SENDS[0]._replace(message_id=f"w-{number}"))
-    assert until(lambda: log._connect().poll(0) is not None and log.waiting == 0)
-    assert log.lost == 0
+
+    def write(first):
+        for number in range(first, first + 100):
+            log.write(SENDS[0]._replace(message_id=f"w-{number}"))
+
+    threads = [threading.Thread(target=write, args=(100 * number,)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert until(lambda: log.lost == log.waiting == 0)
     log.close()
-    assert len({each.message_id for _, _, each in found(worker)}) == 500
+    assert sorted(each.message_id for _, _, each in found(worker)) == sorted(f"w-{number}" for number in range(500))
+
+
+@pytest.mark.kafka
+def test_what_waits_while_kafka_is_away_arrives_when_it_is_back(prefix, make_topics, tmp_path):
+    with LocalKafka(data=tmp_path / "kafka") as broker:
+        worker = Worker(broker.bootstrap, prefix)
+        make_topics(broker.bootstrap, {sends(worker): {}})
+        log = KafkaSendLog(Settings(bootstrap=broker.bootstrap, topic_prefix=prefix), most_waiting=50)
+        log.write(SENDS[0]._replace(message_id="before"))
+        assert until(lambda: log.waiting == log.lost == 0)
+        broker.kill()
+        for number in range(60):
+            log.write(SENDS[0]._replace(message_id=f"away-{number}"))
+        assert (log.waiting, log.lost) == (50, 10)
+        broker.start()
+        assert until(lambda: log.lost == 10 and log.waiting == 0, 30)
+        log.write(SENDS[0]._replace(message_id="after"))
+        log.close()
+        assert log.lost == 10
+        assert {each.message_id for _, _, each in found(worker)} == {
+            "before", "after", *(f"away-{number}" for number in range(50))
+        }  # fmt: skip
 
 
 @pytest.mark.kafka
