@@ -18,6 +18,7 @@ from consent_stream.wire.avro import WireError
 MAGIC = b"\xc3\x01"
 NAMES = (
     "consent_event", "ledger_fact", "consent_state", "suppression", "consent_change", "heartbeat", "progress", "send",
+    "gate_report",
 )  # fmt: skip
 
 
@@ -68,3 +69,4 @@ CONSENT_CHANGE = bytes.fromhex("c301c51f58088252df35")
 HEARTBEAT = bytes.fromhex("c3010e7bbd6d44669b15")
 PROGRESS = bytes.fromhex("c301e6ae517a0e36a3a6")
 SEND = bytes.fromhex("c3010c54a037a810f219")
+GATE_REPORT = bytes.fromhex("c30104b002fb447d98c7")

@@ -28,7 +28,7 @@ class Topic:
 
     name: str
     key: str
-    cleanup: Literal["delete", "compact"]
+    cleanup: Literal["delete", "compact", "compact,delete"]
     doc: str
     retention_ms: int | None = None
     partitions: int = PARTITIONS
@@ -120,8 +120,10 @@ SENDS = Topic(
     "consent.sends", "subject key", "delete", "what was handed over or held back, by which answer: mailers", 400 * DAY,
 )  # fmt: skip
 GATES = Topic(
-    "consent.gates", "gate id", "delete", "what each gate enforces by now: barriers", DAY, partitions=1, fixed=True,
-    config={"segment.ms": str(HOUR)},
+    "consent.gates", "gate id", "compact,delete", "what each gate enforces by now: barriers", DAY, partitions=1,
+    fixed=True,
+    # A report a second and gate, and only the newest matters: barriers read it whole, and must not read a day of them.
+    config={"segment.ms": str(HOUR // 6), "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": str(HOUR)},
 )  # fmt: skip
 AUDIT = Topic(
     "consent.audit", "none", "delete", "who stopped or resumed sending, when and why", 3650 * DAY, partitions=1,
@@ -218,7 +220,7 @@ def _why_fatal(topic: Topic, setting: str) -> str:
     """Why a wrong value of `setting` must stop a worker; empty when it need not."""
     if setting == "message.timestamp.type":
         return "an event would carry its sender's clock, and a late withdrawal could lose"
-    if setting != "cleanup.policy":
+    if setting != "cleanup.policy" or topic is GATES:  # reports of gates: whichever stay, the newest is among them
         return ""
     if topic.cleanup == "compact":
         return "a 'no' could expire"

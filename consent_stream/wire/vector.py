@@ -74,42 +74,46 @@ def meet(vectors: Iterable[Mapping[int, Point]]) -> Vector:
 
 
 def encode_heartbeat(beat: Heartbeat) -> bytes:
-    record = beat._asdict() | {"applied": _rows(beat.applied), "settled": _rows(beat.settled)}
-    return _write("heartbeat", HEARTBEAT, record)
+    record = beat._asdict() | {"applied": rows_of(beat.applied), "settled": rows_of(beat.settled)}
+    return write_record("heartbeat", HEARTBEAT, record)
 
 
 def decode_heartbeat(value: bytes) -> Heartbeat:
     """Errors: `WireError` when the bytes are no heartbeat of a known schema."""
-    record = _read("heartbeat", HEARTBEAT, value)
-    return Heartbeat(**record | {"applied": _vector(record["applied"]), "settled": _vector(record["settled"])})
+    record = read_record("heartbeat", HEARTBEAT, value)
+    return Heartbeat(**record | {"applied": vector_of(record["applied"]), "settled": vector_of(record["settled"])})
 
 
 def encode_progress(progress: Progress) -> bytes:
-    return _write("progress", PROGRESS, progress._asdict() | {"vector": _rows(progress.vector)})
+    return write_record("progress", PROGRESS, progress._asdict() | {"vector": rows_of(progress.vector)})
 
 
 def decode_progress(value: bytes) -> Progress:
     """Errors: `WireError` when the bytes are no progress of a known schema."""
-    record = _read("progress", PROGRESS, value)
-    return Progress(**record | {"vector": _vector(record["vector"]), "ends": tuple(record["ends"])})
+    record = read_record("progress", PROGRESS, value)
+    return Progress(**record | {"vector": vector_of(record["vector"]), "ends": tuple(record["ends"])})
 
 
-def _rows(vector: Mapping[int, Point]) -> list[dict[str, int]]:
+def rows_of(vector: Mapping[int, Point]) -> list[dict[str, int]]:
+    """A vector as the array that schemas hold."""
     return [{"partition": p, "offset": point.offset, "through": point.through} for p, point in sorted(vector.items())]
 
 
-def _vector(rows: Iterable[Mapping[str, Any]]) -> Vector:
+def vector_of(rows: Iterable[Mapping[str, Any]]) -> Vector:
+    """The array that schemas hold as a vector."""
     return {row["partition"]: Point(row["offset"], row["through"]) for row in rows}
 
 
-def _write(name: str, header: bytes, record: Mapping[str, Any]) -> bytes:
+def write_record(name: str, header: bytes, record: Mapping[str, Any]) -> bytes:
+    """A value of the schema `name`."""
     out = BytesIO()
     out.write(header)
     fastavro.schemaless_writer(out, schema(name), record)
     return out.getvalue()
 
 
-def _read(name: str, header: bytes, value: bytes) -> dict[str, Any]:
+def read_record(name: str, header: bytes, value: bytes) -> dict[str, Any]:
+    """The record in a value. Errors: `WireError` when it is none of the schema `name`."""
     check_header(value, header)
     body = BytesIO(value[len(header) :])
     try:

@@ -21,6 +21,7 @@ from consent_stream.domain.nodes import EVERYTHING, node
 from consent_stream.domain.registers import Registers
 from consent_stream.domain.standing import BLANK, Standing
 from consent_stream.wire.change import encode_change
+from consent_stream.wire.gate_report import GateReport, encode_report
 from consent_stream.wire.ledger import encode_fact
 from consent_stream.wire.send import FAILED, HANDED_OVER, HELD_BACK, Send, encode_send
 from consent_stream.wire.state import encode_registers
@@ -109,6 +110,18 @@ SENDS = [
     ),
 ]  # fmt: skip
 
+REPORTS = [
+    GateReport(
+        "5c" * 16, "newsletter", "mta-2.example.com", "email", "eu-suppression.email.g1", AT, AT + 7_000_000, False,
+        "following", True, None, 1, 8, 2, {0: Point(5, AT), 1: Point(1 << 40, AT + 1)}, {0: Point(4, AT - 1)}, 12,
+        1_000_000, 3, 10_000_000, 21_000,
+    ),
+    GateReport(
+        "a0" * 16, "", "h", "sharing", "suppression.sharing", AT, AT, True, "refused", False,
+        "topic suppression.sharing: cleanup.policy is delete", 0, 0, 0, {}, {}, 0, 0, None, 1, None,
+    ),
+]  # fmt: skip
+
 
 class Sample(NamedTuple):
     """One golden record: the plain values it must show to any reader, and how we write it (None: others do)."""
@@ -168,6 +181,12 @@ def _sends() -> Iterator[Sample]:
         yield Sample(shown, lambda send=send: encode_send(send))
 
 
+def _reports() -> Iterator[Sample]:
+    for report in REPORTS:
+        shown = report._asdict() | {"applied": _rows(report.applied), "settled": _rows(report.settled)}
+        yield Sample(shown, lambda report=report: encode_report(report)[1])
+
+
 _SAMPLES: dict[str, Callable[[], Iterator[Sample]]] = {
     "consent_event": lambda: (Sample(event, None) for event in EVENTS),
     "ledger_fact": _facts,
@@ -177,4 +196,5 @@ _SAMPLES: dict[str, Callable[[], Iterator[Sample]]] = {
     "heartbeat": _heartbeats,
     "progress": _progress,
     "send": _sends,
+    "gate_report": _reports,
 }

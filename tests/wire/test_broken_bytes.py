@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from consent_stream.wire.avro import Remembered, WireError, long, read_blob, read_long, read_shared, read_text, text
+from consent_stream.wire.gate_report import decode_report
 from consent_stream.wire.keys import HEARTBEAT_KEY
 from consent_stream.wire.ledger import decode_fact
 from consent_stream.wire.records import read_events
@@ -26,6 +27,7 @@ READERS = {
     "heartbeat": decode_heartbeat,
     "progress": decode_progress,
     "send": decode_send,
+    "gate_report": decode_report,
     "consent_event": read_events,
 }
 VALUES = [(name, value) for name in READERS for value in newest()[name].values]

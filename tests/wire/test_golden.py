@@ -4,6 +4,7 @@ import pytest
 
 from consent_stream.domain.registers import Registers
 from consent_stream.wire import schemas
+from consent_stream.wire.gate_report import decode_report, encode_report
 from consent_stream.wire.ledger import decode_fact, encode_fact
 from consent_stream.wire.records import read_events
 from consent_stream.wire.send import decode_send, encode_send
@@ -41,6 +42,8 @@ def shown(name: str, value: bytes):
     if name == "send":
         send = decode_send(value)._asdict()
         return {name: list(part) if isinstance(part, tuple) else part for name, part in send.items()}
+    if name == "gate_report":
+        return beat_shown(decode_report(value)._asdict(), "applied", "settled")
     assert name == "consent_event"
     return read_events(value)
 
@@ -127,6 +130,7 @@ def test_what_we_read_we_write_again(release: Release, number: int):
         "heartbeat": lambda: encode_heartbeat(decode_heartbeat(value)),
         "progress": lambda: encode_progress(decode_progress(value)),
         "send": lambda: encode_send(decode_send(value)),
+        "gate_report": lambda: encode_report(decode_report(value))[1],
     }
     if release.name in again:
         assert again[release.name]() == value

@@ -10,10 +10,12 @@ from consent_stream.domain.registers import Registers
 from consent_stream.domain.standing import Standing, on_list
 from consent_stream.wire.avro import long, read_long, read_time
 from consent_stream.wire.change import encode_change
+from consent_stream.wire.gate_report import GateReport, decode_report, encode_report
 from consent_stream.wire.ledger import decode_fact, encode_fact
 from consent_stream.wire.send import OUTCOMES, Send, decode_send, encode_send
 from consent_stream.wire.state import decode_registers, encode_registers
 from consent_stream.wire.suppression import decode_entry, encode_entry
+from consent_stream.wire.vector import Point, rows_of
 
 from . import told
 from .reference import HEADER, OddBlocks, fastavro_reads, varint, without_logical_types
@@ -122,6 +124,24 @@ def test_sends(send):
     shown = {name: list(part) if isinstance(part, tuple) else part for name, part in send._asdict().items()}
     assert fastavro_reads(PHYSICAL["send"], value[HEADER:]) == shown
     assert decode_send(value[:HEADER] + OddBlocks(PHYSICAL["send"]).write(shown)) == send
+
+
+VECTORS = st.dictionaries(st.integers(0, 1 << 30), st.builds(Point, LONGS, LONGS), max_size=3)
+COUNTS = st.integers(0, 1 << 30)
+REPORTS = st.builds(
+    GateReport, TEXTS, TEXTS, TEXTS, LISTS, TEXTS, LONGS, LONGS, FLAGS, TEXTS, FLAGS, st.none() | TEXTS, COUNTS, COUNTS,
+    COUNTS, VECTORS, VECTORS, LONGS, LONGS, st.none() | COUNTS, LONGS, st.none() | LONGS,
+)  # fmt: skip
+
+
+@given(REPORTS)
+def test_reports(report):
+    key, value = encode_report(report)
+    assert key == report.gate.encode()
+    assert decode_report(value) == report
+    shown = report._asdict() | {name: rows_of(getattr(report, name)) for name in ("applied", "settled")}
+    assert fastavro_reads(PHYSICAL["gate_report"], value[HEADER:]) == shown
+    assert decode_report(value[:HEADER] + OddBlocks(PHYSICAL["gate_report"]).write(shown)) == report
 
 
 @given(LONGS)

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from consent_stream.wire.topics import (
+    AUDIT,
     CHANGES,
     CONTROL,
     EVENTS,
+    GATES,
     LEDGER,
     PROGRESS,
     QUARANTINE,
@@ -53,7 +55,8 @@ def test_the_names_are_those_of_the_wire():
     [
         (EVENTS, "delete", 7 * DAY), (LEDGER, "delete", 3650 * DAY), (STATE, "compact", None),
         (SUPPRESSION["email"], "compact", None), (CHANGES, "delete", 400 * DAY), (QUARANTINE, "delete", 90 * DAY),
-        (PROGRESS, "delete", DAY), (CONTROL, "compact", None),
+        (PROGRESS, "delete", DAY), (CONTROL, "compact", None), (GATES, "compact,delete", DAY),
+        (AUDIT, "delete", 3650 * DAY),
     ],
 )  # fmt: skip
 def test_cleanup_and_retention_are_those_of_the_wire(topic, policy, retention):
