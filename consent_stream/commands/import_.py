@@ -94,8 +94,8 @@ def command(
     permission only with its date, method, origin and notice, and never against a no that stands. The same file makes
     the same events, so to import it again changes nothing; after a crash the same command goes on where it was.
 
-    Exit 0; 3 when lines need a look (all others are sent); 1 when Kafka did not take it all; 2 when a file or an option
-    cannot be used, and then nothing was sent.
+    Exit 0; 3 when lines need a look (all others are sent); 1 when Kafka did not take it all, or a dry run could not
+    read the list; 2 when a file or an option cannot be used, and then nothing was sent.
 
     \b
     aws sesv2 list-suppressed-destinations > ses.json

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException
 from consent_stream.commands import import_report as report
 from consent_stream.commands.enforced import await_enforced, last_offsets
 from consent_stream.commands.options import Seconds, settings_options
-from consent_stream.importing.events import BATCH_CHARS
+from consent_stream.domain.subjects import short_text
 from consent_stream.importing.voiding import Voidable, find_keys, void_event
 from consent_stream.publisher import Publisher, Unproven
 from consent_stream.settings import Settings
@@ -34,8 +34,8 @@ def command(settings: Settings, batch: str, tenant: str, source: str, dry_run: b
     \b
     consent-stream void-batch 3f9a0c1d2b4e5f60 --tenant acme --dry-run
     """
-    if not 0 < len(batch) <= BATCH_CHARS or not batch.isascii():
-        raise click.BadParameter(f"1 to {BATCH_CHARS} ASCII characters, as `import` told it", param_hint="BATCH")
+    if not short_text(batch):
+        raise click.BadParameter("a text of 1 to 256 bytes, as `import` told it", param_hint="BATCH")
     try:
         generation = active_generation(settings)
         await_enforced(settings, last_offsets(settings), wait)

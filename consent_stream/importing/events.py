@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from consent_stream.importing.rows import SKIPPED, STATUSES, Row
 
 EVENT_TYPE = "import.row.v1"
 BATCH_CHARS = 64
+_ANGLE = re.compile(r"<([^<>]+)>\s*\Z")  # RFC 5322 §3.4: a display name before an addr-spec in angle brackets
 RESTRICTING = frozenset(STATUSES) - {"subscribed"}
 
 # What became of a row that is not sent, or sent in part.
@@ -91,6 +93,7 @@ def tell(row: Row, batch: Batch) -> Told:
         return Told(SKIPPED)
     if row.status not in STATUSES or not encodes(row.address) or not (row.address or _of_a_contact(row)):
         return Told(BROKEN)
+    row = _without_display_name(row, batch)
     readable = not row.address or _readable(row, batch)
     if row.fault and (row.status == "subscribed" or not readable):
         return Told(BROKEN)
@@ -98,6 +101,14 @@ def tell(row: Row, batch: Batch) -> Told:
         return _permission(row, batch) if readable else Told(UNREADABLE)
     value = _event(row, batch, {})
     return Told(row.status if readable else UNREADABLE, value)
+
+
+def _without_display_name(row: Row, batch: Batch) -> Row:
+    """`Ana <ana@example.com>` as `ana@example.com`, where it restricts; a permission is never guessed at."""
+    named = _ANGLE.search(row.address)
+    if named is None or row.status not in RESTRICTING or batch.channel != "email":
+        return row
+    return row if _readable(row, batch) else row._replace(address=named[1])
 
 
 def _of_a_contact(row: Row) -> bool:

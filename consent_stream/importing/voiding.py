@@ -6,6 +6,7 @@ key ids, and no plain address is sent. Restrictions of the file stay: a void con
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -64,7 +65,7 @@ def void_event(voidable: Voidable, tenant: str, source: str, batch: str) -> byte
     return orjson.dumps(
         {
             "specversion": "1.0",
-            "id": f"void:{batch}:{voidable.key.hex()}",
+            "id": f"void:{hashlib.sha256(batch.encode()).hexdigest()[:16]}:{voidable.key.hex()}",
             "source": source,
             "type": "consent.invalidated.v1",
             "tenant": tenant,

@@ -56,6 +56,16 @@ def test_the_intake_understands_every_event_of_a_sample(name):
         assert expected in parts, (name, item.row.line)
 
 
+@pytest.mark.parametrize(
+    "address", ["Ana <ana@example.com>", '"Ana" <ana@example.com>', '"""Ana, L."" <ana@example.com>"']
+)
+def test_a_no_to_an_address_with_a_name_is_to_the_address_and_a_yes_is_not_guessed_at(tmp_path, address):
+    (tmp_path / "list.csv").write_text(f"email,status,date\n{address},bounced,\n{address},subscribed,2025-03-01\n")
+    no, yes = read_as("csv", tmp_path / "list.csv", **PROOF)
+    assert orjson.loads(no.told.value)["data"]["email"] == "ana@example.com"
+    assert yes.told.value is None
+
+
 # -- whatever a file says ------------------------------------------------------------------------------
 
 WORDS = st.sampled_from([

@@ -109,6 +109,16 @@ def test_what_a_list_suppresses_the_gate_denies(deployment, gate, name, reason):
     assert not list(SAMPLES.glob("*.import-state"))
 
 
+def test_a_list_of_numbers_is_for_texts(deployment):
+    more = ["--channel", "sms", "--region", "US", "--wait", WAIT]
+    told = imported(deployment, SAMPLES / "texts.csv", "csv", *more)
+    assert told["files"][0]["fates"] == {"unsubscribed": 1, "incomplete_proof": 1}
+    with Gate(deployment.settings, channel="sms") as texts:
+        assert texts.wait_ready(60), texts.status()
+        assert "unsubscribed" in texts.check(tenant="acme", phone="+12015550123").reasons
+        assert texts.check(tenant="acme", phone="2015550124", region="US").reasons == ("no_consent",)
+
+
 def test_an_audience_is_imported_from_its_zip_and_a_no_outlives_the_yes_of_the_same_import(deployment, gate, tmp_path):
     audience = tmp_path / "audience.zip"
     with zipfile.ZipFile(audience, "w", zipfile.ZIP_DEFLATED) as packed:
