@@ -5,6 +5,8 @@
 2. The age of an instant is the greater of two readings: by the wall clock, and by the steady clock since the instant
    was first heard of. So a wall clock set back, or a heartbeat that repeats itself, makes nothing younger.
 3. A heartbeat from the future means that this clock is slow: then ages are worth nothing.
+4. Or the writer's was fast. An instant that lies ahead of this clock gives way to any lower one that comes later, and
+   that makes nothing younger: else the claims of a clock put right since would stand until the time they name.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from consent_stream.wire.vector import Heartbeat, Point, Vector, join
+from consent_stream.wire.vector import Heartbeat, Point, Vector, join, meet
 
 NEVER = -(1 << 62)
 MOST_PARTITIONS = 100_000  # more than a cluster has: a heartbeat that claims more is none
@@ -47,9 +49,11 @@ class _Heard:
 
     def hear(self, vector: Mapping[int, Point], wall: int, steady: int) -> None:
         for p, point in vector.items():
-            known = self._instants.get(p)
+            known, since = self._instants.get(p), steady - max(0, wall - point.through)
             if known is None or point.through > known.through:
-                self._instants[p] = _Instant(point.through, steady - max(0, wall - point.through))
+                self._instants[p] = _Instant(point.through, since)
+            elif point.through < known.through and known.through > wall:
+                self._instants[p] = _Instant(point.through, min(known.since, since))
         self.vector = join(self.vector, vector)
 
     def worst(self, events: int) -> _Instant | None:
@@ -75,6 +79,9 @@ class _Side:
         points = [heard.vector.get(p) for heard in self.heard]
         return min((0 if point is None else point.offset for point in points), default=0)
 
+    def vector(self) -> Vector:
+        return meet(heard.vector for heard in self.heard)
+
 
 def _least(instants: list[_Instant]) -> _Instant:
     return _Instant(min(each.through for each in instants), min(each.since for each in instants))
@@ -83,7 +90,8 @@ def _least(instants: list[_Instant]) -> _Instant:
 class Freshness:
     """The heartbeats of one list. `applied` and `settled` are None until every partition has spoken for every other.
 
-    Laws: more heartbeats of a generation, in any order, never lower `through`; a repeated heartbeat changes no age.
+    Laws: more heartbeats of a generation, in any order, never lower a `through` that is past; a repeated heartbeat
+    changes no age.
     """
 
     def __init__(self, partitions: int, events: int = 0) -> None:
@@ -128,6 +136,10 @@ class Freshness:
     def offset(self, p: int, settled: bool) -> int:
         """Every record of partition `p` of the events with a smaller offset is enforced; 0 while that is unknown."""
         return self._sides[settled].offset(p)
+
+    def vector(self, settled: bool) -> Vector:
+        """What every partition of the list has told; a partition of the events that one of them left out is not in."""
+        return self._sides[settled].vector()
 
     def missing(self) -> list[int]:
         """Partitions of the list that have not spoken for every partition of the events."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from consent_stream.wire.vector import HOPS, Point, Progress, Vector, join, meet
 
+FUTURE = 10_000_000  # microseconds that clocks of workers may be apart: as many as a gate's answer may be old
 _PENDING = 256  # reports of one sender that wait at one partition; beyond that every second one is forgotten
 
 
@@ -61,6 +62,15 @@ class Waiting:
     @property
     def settled(self) -> Vector:
         return self.vector(HOPS)
+
+
+def ahead(progress: Progress, now: int) -> bool:
+    """Whether a report names an instant that has not come: its writer's clock is wrong, or ours (`now`, microseconds).
+
+    What is in effect is only ever raised. Taken in, such a report would be all that is told of its partitions until the
+    time it names, long after that clock was put right.
+    """
+    return any(point.through > now + FUTURE for point in progress.vector.values())
 
 
 def event_vector(positions: Mapping[int, tuple[int, int | None, int | None]]) -> Vector:

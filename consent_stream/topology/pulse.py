@@ -18,7 +18,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from consent_stream.engine import SliceApp, fail_stop
 from consent_stream.settings import Settings
 from consent_stream.topology import metrics
-from consent_stream.topology.freshness import Waiting, event_vector
+from consent_stream.topology.freshness import Waiting, ahead, event_vector
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.keys import HEARTBEAT_KEY
 from consent_stream.wire.topics import EVENTS, LEDGER, PROGRESS, SUPPRESSION
@@ -37,6 +37,7 @@ BEAT_S = 0.1
 AGE_EVERY_S = 0.3  # where only time went by; three hops of it stay well below any staleness limit
 LOOK_BACK_S = 60  # reports older than this tell of nothing that newer ones do not
 TIMEOUT_S = 5.0
+REMIND_S = 30  # between two lines of the log about one thing that lasts
 
 Positions = dict[int, tuple[int, int | None, int | None]]
 
@@ -56,6 +57,7 @@ class Pulse:
         self._said: dict[object, tuple[object, float]] = {}
         self._connected = False
         self._doubtful = False  # the last beat failed: leaders may have changed
+        self._reminded = -float(REMIND_S)
 
     async def run(self) -> None:
         """Beat until the app stops."""
@@ -145,6 +147,12 @@ class Pulse:
         except WireError as exc:
             metrics.UNPROVEN.inc()
             log.warning("a report in %s that cannot be read: %s", self._names[PROGRESS], exc)
+            return
+        if ahead(progress, time.time_ns() // 1000):
+            metrics.UNPROVEN.inc()
+            if time.monotonic() - self._reminded > REMIND_S:
+                self._reminded = time.monotonic()
+                log.warning("a report in %s from the future: is every worker's clock right?", self._names[PROGRESS])
             return
         for waiting in self._waiting.values():
             waiting.report(progress)

@@ -117,6 +117,33 @@ def test_an_instant_in_the_future_is_told_too():
     assert fresh.applied.ahead == 30 * SECOND
 
 
+FAST = NOON + 3600 * SECOND
+
+
+def test_a_clock_that_was_fast_and_is_right_again_holds_nothing_back():
+    fresh = heard(heartbeat(0, through=FAST), heartbeat(1, through=FAST))
+    for second in (1, 2):
+        wall = NOON + second * SECOND
+        for q in (0, 1):
+            fresh.hear(q, heartbeat(q, through=wall), wall, second * SECOND)
+    assert fresh.applied == (NOON + 2 * SECOND, 2 * SECOND, 0)
+
+
+def test_what_a_fast_clock_claimed_does_not_make_a_dead_worker_young():
+    """A gate that starts reads both: of the wrong clock, and of the right one, whose worker died five minutes ago."""
+    dead = NOON - 300 * SECOND
+    fresh = heard(*(heartbeat(q, through=through) for through in (FAST, dead) for q in (0, 1)))
+    assert fresh.applied.age(NOON, 0) == 300 * SECOND
+
+
+def test_an_older_claim_in_place_of_one_from_the_future_makes_nothing_younger():
+    fresh = heard(heartbeat(0, through=NOON), heartbeat(1, through=NOON))
+    slow = NOON - SECOND // 2  # our clock was set back by a little more than the time since
+    for q in (0, 1):
+        fresh.hear(q, heartbeat(q, through=NOON - SECOND // 4), slow, SECOND // 4)
+    assert fresh.applied.age(slow, SECOND // 4) == SECOND // 4
+
+
 def test_a_heartbeat_in_the_wrong_partition_says_nothing():
     fresh = Freshness(2)
     assert not fresh.hear(0, heartbeat(1, through=NOON), NOON, 0)

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from consent_stream.topology.freshness import _PENDING, Waiting, event_vector
+from consent_stream.topology.freshness import _PENDING, FUTURE, Waiting, ahead, event_vector
 from consent_stream.wire.vector import HOPS, Point, Progress, Vector, join, meet
 
 HOUR = 3_600_000_000
@@ -237,6 +237,14 @@ def test_one_hop_fewer_would_lie():
 def test_the_intake_tells_of_the_last_empty_fetch_or_of_the_last_record_applied():
     told = event_vector({0: (10, 5, None), 1: (20, 5, 7), 2: (0, None, 9), 3: (0, None, None)})
     assert told == {0: Point(10, 5_000), 1: Point(20, 7_000), 2: Point(0, 9_000)}
+
+
+def test_a_report_that_names_an_instant_to_come_is_told_apart():
+    now = HOUR
+    assert not ahead(intake(0, 1, now + FUTURE, 9), now)
+    assert ahead(intake(0, 1, now + FUTURE + 1, 9), now)
+    assert ahead(owner(1, 0, {0: Point(1, now), 1: Point(1, 2 * HOUR)}, 9), now)
+    assert not ahead(owner(1, 0, {}, 9), now)
 
 
 def test_join_and_meet():

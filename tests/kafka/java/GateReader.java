@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.stream.IntStream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
@@ -37,7 +36,7 @@ public final class GateReader {
     private final long limit;
     private final Map<String, Row> rows = new TreeMap<>();
     private final Set<String> doubtful = new HashSet<>(); // keys whose last record says nothing that we understand
-    private final Map<Integer, List<Row.Heartbeat>> beats = new TreeMap<>();
+    private final Map<Integer, Row.Heartbeat> beats = new TreeMap<>(); // the last of each partition
     private final Map<String, String> control = new TreeMap<>(); // an unreadable record is an empty text
     private int partitions;
     private long asked;
@@ -90,7 +89,7 @@ public final class GateReader {
         if (key.equals(HEARTBEAT)) {
             Row.Heartbeat beat = Row.Heartbeat.read(value);
             if (beat.partition() == partition) {
-                beats.computeIfAbsent(partition, q -> new ArrayList<>()).add(beat);
+                beats.merge(partition, beat, (old, next) -> next.generation() < old.generation() ? old : next);
             }
             return;
         }
@@ -234,35 +233,21 @@ public final class GateReader {
                 || !Double.valueOf(partitions).equals(object("partitions").get("ledger")) || now - asked > limit) {
             return false;
         }
-        int generation = 0;
-        for (List<Row.Heartbeat> heard : beats.values()) {
-            generation = Math.max(generation, heard.stream().mapToInt(Row.Heartbeat::generation).max().orElse(0));
-        }
+        int newest = beats.values().stream().mapToInt(Row.Heartbeat::generation).max().orElse(0);
         long through = Long.MAX_VALUE;
         for (int q = 0; q < partitions; q++) {
-            int newest = generation;
-            List<Row.Heartbeat> heard = beats.getOrDefault(q, List.of()).stream()
-                    .filter(beat -> beat.generation() == newest)
-                    .toList();
-            if (heard.isEmpty() || heard.get(heard.size() - 1).newest() - now > limit) {
+            Row.Heartbeat beat = beats.get(q);
+            if (beat == null || beat.generation() != newest || beat.newest() - now > limit) {
                 return false;
             }
-            through = Math.min(through, through(heard, settled, events.intValue()));
+            Map<Integer, Long> instants = settled ? beat.settled() : beat.applied();
+            for (int p = 0; p < Math.max(beat.partitions(), events.intValue()); p++) {
+                if (!instants.containsKey(p)) {
+                    return false;
+                }
+                through = Math.min(through, instants.get(p));
+            }
         }
-        return through != Long.MIN_VALUE && now - through <= limit;
-    }
-
-    /** Before which instant all events are applied in one partition of the list; the least long when unknown. */
-    private static long through(List<Row.Heartbeat> heard, boolean settled, int events) {
-        Map<Integer, Long> latest = new TreeMap<>();
-        int counted = events;
-        for (Row.Heartbeat beat : heard) {
-            counted = Math.max(counted, beat.partitions());
-            (settled ? beat.settled() : beat.applied()).forEach((p, instant) -> latest.merge(p, instant, Math::max));
-        }
-        return IntStream.range(0, counted)
-                .mapToLong(p -> latest.getOrDefault(p, Long.MIN_VALUE))
-                .min()
-                .orElse(Long.MIN_VALUE);
+        return now - through <= limit;
     }
 }
