@@ -32,8 +32,9 @@ def build_app(sidecar: Sidecar, access: Access, more: Iterable[web.RouteDef] = (
             sidecar.under_way -= 1
         if sidecar.ending:
             response.force_close()
-        if access_log.isEnabledFor(logging.INFO):
-            _log(request, response.status, time.perf_counter() - started)
+        seconds, (method, resource) = time.perf_counter() - started, _asked(request)
+        sidecar.metrics.request(resource, response.status, seconds)
+        access_log.info("%s %s %d %.1f ms", method, resource, response.status, seconds * 1000)
         return response
 
     async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -53,12 +54,10 @@ def build_app(sidecar: Sidecar, access: Access, more: Iterable[web.RouteDef] = (
     return app
 
 
-def _log(request: web.Request, status: int, seconds: float) -> None:
-    """Method, resource, status, time. Never the path as it came: whoever asks wrongly may put an address into it."""
+def _asked(request: web.Request) -> tuple[str, str]:
+    """Method and resource, `-` for what is none. Never the path as it came: an address may stand in a wrong one."""
     resource = request.match_info.route.resource
-    known = resource.canonical if resource is not None else "-"
-    method = request.method if resource is not None else "-"
-    access_log.info("%s %s %d %.1f ms", method, known, status, seconds * 1000)
+    return ("-", "-") if resource is None else (request.method, resource.canonical)
 
 
 def _tell(error: Exception) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -17,6 +17,7 @@ from consent_stream.gate import Verdict
 from consent_stream.sidecar.answers import status_members, unanswered, verdict_members
 from consent_stream.sidecar.gates import Gates
 from consent_stream.sidecar.limits import Limits, Places
+from consent_stream.sidecar.metrics import Metrics
 from consent_stream.sidecar.problems import NO_STORE, Problem
 from consent_stream.sidecar.questions import read_body
 
@@ -42,6 +43,7 @@ class Sidecar:
     def __post_init__(self) -> None:
         self.checks = Places(self.limits.concurrency)
         self.waits = Places(self.limits.concurrency)
+        self.metrics = Metrics(self.gates)
         self.description = (files("consent_stream.sidecar") / "openapi.json").read_bytes()
 
     def routes(self) -> list[web.RouteDef]:
@@ -51,6 +53,7 @@ class Sidecar:
             web.get("/v1/status", self.status, expect_handler=expect),
             web.get("/v1/receipts/{receipt}", self.receipt, expect_handler=expect),
             web.get("/v1/openapi.json", self.openapi, expect_handler=expect),
+            web.get("/metrics", self.prometheus, expect_handler=expect),
             web.get("/readyz", self.readyz, expect_handler=expect),
             web.get("/livez", self.livez, expect_handler=expect),
         ]
@@ -62,10 +65,10 @@ class Sidecar:
             asked = read_body(body, self.gates.channels, self.limits.batch)
             if isinstance(asked, tuple):
                 verdict = self.gates.ask(asked)
-                return answer(verdict_members(verdict), verdict)
+                return self._answer(verdict_members(verdict), [verdict])
             found = await self.gates.ask_all(asked)
             members = {"answers": [_member(each) for each in found]}
-            return answer(members, *(each for each in found if isinstance(each, Verdict)))
+            return self._answer(members, [each for each in found if isinstance(each, Verdict)])
 
     async def status(self, request: web.Request) -> web.Response:
         """`GET /v1/status`."""
@@ -91,6 +94,10 @@ class Sidecar:
         """`GET /v1/openapi.json`."""
         return web.Response(body=self.description, content_type="application/json")
 
+    async def prometheus(self, request: web.Request) -> web.Response:
+        """`GET /metrics`."""
+        return web.Response(body=self.metrics.text(), content_type="text/plain", charset="utf-8", headers=NO_STORE)
+
     async def readyz(self, request: web.Request) -> web.Response:
         """`GET /readyz`: 200 exactly when every gate gives answers and none of it is about to end."""
         troubles = self.gates.troubles()
@@ -103,6 +110,11 @@ class Sidecar:
     async def livez(self, request: web.Request) -> web.Response:
         """`GET /livez`: 200 while the process answers."""
         return reply({"live": True})
+
+    def _answer(self, members: Mapping[str, Any], verdicts: Sequence[Verdict]) -> web.Response:
+        """200, or 503 when one of the verdicts is none for want of proof."""
+        self.metrics.answered(verdicts)
+        return reply(members, 503 if any(map(unanswered, verdicts)) else 200)
 
     async def _body(self, request: web.Request) -> bytes:
         if request.content_type != "application/json" or request.headers.get("Content-Encoding"):
@@ -145,11 +157,6 @@ async def expect(request: web.Request) -> None:
     if wanted and (request.content_length or 0) <= request.client_max_size:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # as aiohttp's own handler: nothing of the answer itself is out yet
-
-
-def answer(members: Mapping[str, Any], *verdicts: Verdict) -> web.Response:
-    """The answer to a check: 200, or 503 when one of the verdicts is none for want of proof."""
-    return reply(members, 503 if any(map(unanswered, verdicts)) else 200)
 
 
 def reply(members: Mapping[str, Any], status: int = 200) -> web.Response:

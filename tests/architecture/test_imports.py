@@ -31,7 +31,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "topology": (LEAVES | {"domain", "wire", "engine", "topics"}, {"faust", "confluent_kafka", "orjson", *METRICS}),
     # A core install has a gate and no Faust.
     "gate": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "lmdb", "orjson", "zstandard"}),
-    "sidecar": ({"domain", "gate", "keyfile"}, {"aiohttp", "orjson"}),
+    "sidecar": ({"domain", "gate", "keyfile"}, {"aiohttp", "orjson", *METRICS}),
     # A dry run takes rows in and folds them by the functions of the worker.
     "importing": (
         {"settings", "domain", "wire", "topology", "gate", "publisher"},

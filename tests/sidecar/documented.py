@@ -62,7 +62,8 @@ def check(method, target, answer):
 def _of_response(response, answer):
     assert answer.type in response["content"]
     schema = response["content"][answer.type]["schema"]
-    errors = [error.message for error in _validator(json.dumps(schema)).iter_errors(answer.said)]
+    said = answer.body.decode() if answer.type == "text/plain" else answer.said
+    errors = [error.message for error in _validator(json.dumps(schema)).iter_errors(said)]
     assert errors == []
     for name, header in response.get("headers", {}).items():
         assert name in answer.headers or not header.get("required")

@@ -13,7 +13,7 @@ from tests.sidecar import documented
 from tests.sidecar.served import JSON, serving, until
 
 GOOD = {"tenant": "acme", "email": ANA, "scope": "news"}
-GETS = ("/v1/status", "/v1/receipts/1:1", "/v1/openapi.json", "/readyz", "/livez")
+GETS = ("/v1/status", "/v1/receipts/1:1", "/v1/openapi.json", "/metrics", "/readyz", "/livez")
 
 
 def test_the_document_is_sound():
@@ -64,7 +64,7 @@ def test_every_answer_that_is_described_can_be_had(gates):
         client.get("/readyz")
     with serving(gates, access=Access(b"a-token-of-the-tests")) as (client, _):
         client.check(GOOD)
-        for path in GETS[:3]:
+        for path in GETS[:4]:
             client.get(path)
     with serving({"email": _Unready()}) as (client, _):
         client.check(GOOD)

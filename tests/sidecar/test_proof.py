@@ -106,3 +106,34 @@ def test_a_wait_for_a_receipt_ends_when_it_is_enforced(worker):
         assert client.get("/v1/receipts/1:6").said["enforced"] is False
         with worker.beating(offset=7):
             assert client.get("/v1/receipts/1:6?wait=20").said["enforced"] is True
+
+
+def test_metrics_tell_answers_and_how_the_gates_stand(worker):
+    worker.start()
+    worker.write((ANAS, None))
+    with gate_of(worker) as gate, serving({"email": gate}) as (client, _):
+        assert until(lambda: client.get("/v1/status").said["gates"]["email"]["phase"] == "following")
+        client.check(GOOD)
+        assert figures(client)['consent_sidecar_answers_total{answer="unproven"}'] == 1
+        assert 'consent_gate_staleness_seconds{channel="email"}' not in figures(client)
+        with worker.beating():
+            assert until(lambda: client.get("/readyz").status == 200)
+            client.check({"questions": [{**GOOD, "email": "bo@example.com"}] * 3})
+            client.get("/ana@example.com")
+            found = figures(client)
+    assert found['consent_sidecar_answers_total{answer="deny"}'] == 3
+    assert found['consent_sidecar_requests_total{resource="/v1/check",status="503"}'] == 1
+    assert found['consent_sidecar_requests_total{resource="/v1/check",status="200"}'] == 1
+    assert found['consent_sidecar_requests_total{resource="-",status="404"}'] == 1
+    assert found['consent_sidecar_seconds_count{resource="/v1/check"}'] == 2
+    assert found['consent_gate_ready{channel="email"}'] == 1
+    assert found['consent_gate_entries{channel="email"}'] == 1
+    assert found['consent_gate_alarms_total{alarm="null_value",channel="email"}'] == 1
+    assert 0 <= found['consent_gate_staleness_seconds{channel="email"}'] < 10
+    assert not [name for name in found if "example" in name]
+
+
+def figures(client):
+    lines = client.get("/metrics").body.decode().splitlines()
+    pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, _, value in pairs}

@@ -148,7 +148,7 @@ def test_with_a_token_only_its_bearers_and_probes_are_served(gates):
             answer = client.check(GOOD, Authorization=given)
             refused(answer, 401, "no-token")
             assert answer.headers["WWW-Authenticate"] == "Bearer"
-        for path in ("/v1/status", "/v1/receipts/1:1", "/v1/openapi.json", "/nowhere"):
+        for path in ("/v1/status", "/v1/receipts/1:1", "/v1/openapi.json", "/metrics", "/nowhere"):
             refused(client.get(path), 401, "no-token")
         bearer = {"Authorization": f"Bearer {TOKEN.decode()}"}
         assert client.check(GOOD, **bearer).said["allow"]
