@@ -12,17 +12,19 @@ from consent_stream.domain.clearing import View
 from consent_stream.domain.decide import Decision, decide, question
 from consent_stream.domain.facts import REASON_RANK, SMS
 from consent_stream.domain.nodes import CHANNELLESS, PURPOSES, valid_scope
-from consent_stream.domain.policy import DEFAULTS
+from consent_stream.domain.policy import DEFAULTS, Policy
 from consent_stream.gate.clock import Clock as Clock
 from consent_stream.gate.freshness import Fresh
 from consent_stream.gate.known import Get, Known
 from consent_stream.gate.question import Asked, Question, subjects
 from consent_stream.gate.replica import ReplicaFault
 from consent_stream.gate.rows import MARK, Row, read_row
+from consent_stream.gate.shapes import NO_ROW, Shapes, glance, instant, moment_of
 from consent_stream.gate.verdict import Verdict
 from consent_stream.wire.keys import Keyring
 
 DECODED = 16_384  # rows kept decoded, a kilobyte or two each
+HOUR = 3_600_000_000  # microseconds
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What is said when nothing was found. A replica that is not all there cannot know that.
 NOT_FOUND = frozenset(("expired", "evidence_too_low", "no_consent"))
@@ -40,6 +42,18 @@ class Moment(NamedTuple):
     gap: str
     known: Known
     get: Get
+
+
+Found = tuple[bool, bytes]  # whether it is the row of the base form, and the row
+
+
+class _Answer(NamedTuple):
+    """What was decided. ends: when grants end that count now, as far as it may matter."""
+
+    decision: Decision
+    version: int
+    sound: bool
+    ends: list[int]
 
 
 class Readable(Protocol):
@@ -73,6 +87,8 @@ class Checker:
         self._told: Mapping[str, str] | None = None
         self._same = True
         self._answers_for = lru_cache(1024)(self._has_purpose)
+        self._shapes: tuple[Policy | None, Shapes] = (None, Shapes())
+        self._beyond = (0, 0)
         self._row: Callable[[bytes], Row] = lru_cache(DECODED)(read_row)
 
     def moment(self, settled: bool) -> Moment:
@@ -91,7 +107,7 @@ class Checker:
         if fresh is None or control is None:
             return Moment(wall, None, 0, "stale" if known.complete else "not_ready", known, get)
         steady = self._clock.steady()
-        age = max(fresh.age(wall, steady), steady - control)  # the kill switch may be older than the list
+        age = max(wall - fresh.through, steady - fresh.since, steady - control, 0)  # of the list and of the switches
         gap = ""
         if not known.complete:
             gap = "not_ready"
@@ -111,25 +127,23 @@ class Checker:
             return _deny(("unknown_purpose",), moment)
         if asked.fault:
             return _deny((moment.gap, asked.fault) if moment.gap else (asked.fault,), moment)
-        views, version, sound = self._look(asked, q.tenant, moment.get)
-        policy = moment.known.policy
-        rules = DEFAULTS if policy is None else policy.tenant(q.tenant)
-        channel = asked.channel or self._channel_of(views)
+        found, whole = self._look(asked, moment.get)
         at = moment.wall if q.at is None else _instant(q.at)
-        decision = decide(question(q.purpose, channel, q.scope), at, views, rules, channel)
-        if asked.bare and not views and decision.allow:
-            # Nobody can tell whose key it is: not known here, or another tenant's, is all the same, and no permission.
-            decision = Decision(("no_consent",), ())
+        answer = self._decide(q, asked, found, at, moment)
+        reasons, facts = answer.decision
         if moment.known.stops and moment.known.stopped(q.tenant, self._channel):
-            decision = Decision(("stopped", *decision.reasons), decision.facts)
-        whole = sound and policy is not None and self.reading.session == moment.known.session
-        gap = moment.gap if whole else "not_ready"
-        reasons = _with_gap(gap, decision.reasons) if gap else decision.reasons
+            reasons = ("stopped", *reasons)
+        gap = moment.gap
+        if not (whole and answer.sound) or moment.known.policy is None or self.reading.session != moment.known.session:
+            gap = "not_ready"
+        if gap:
+            reasons = _with_gap(gap, reasons)
         if reasons:
-            return _deny(reasons, moment, decision.facts, version)
+            return _deny(reasons, moment, facts, answer.version)
         assert moment.fresh is not None  # no gap, so there is a proof
-        until = self._valid_until(views, at, moment)
-        return Verdict(True, (), decision.facts, version, moment.fresh.through, moment.age / 1e6, until)
+        # The proof of freshness ends, or the first grant does: with it a cleared restriction may stand again.
+        until = min([moment.wall + self._limit - moment.age, *answer.ends])
+        return Verdict(True, (), facts, answer.version, moment.fresh.through, moment.age / 1e6, until)
 
     def _refuse(self, q: Question) -> None:
         if (q.email is not None) + (q.phone is not None) + (q.key is not None) != 1:
@@ -150,29 +164,71 @@ class Checker:
         purposes = CHANNELLESS if self._channel == "sharing" else PURPOSES
         return purpose in purposes and valid_scope(scope)
 
-    def _look(self, asked: Asked, tenant: str, get: Get) -> tuple[list[View], int, bool]:
-        """The registers of the tenant's rows, the greatest version, and whether all that was found can be relied on."""
+    def _look(self, asked: Asked, get: Get) -> tuple[list[Found], bool]:
+        """The rows that there are, and whether the replica could say so."""
+        found: list[Found] = []
+        try:
+            if len(asked.keys) == 1 and not asked.bases:
+                stored = get(asked.keys[0])
+                return [] if stored is None else [(False, stored)], True
+            for key in asked.keys:
+                if (stored := get(key)) is not None:
+                    found.append((False, stored))
+            for key in asked.bases:
+                if (stored := get(key)) is not None:
+                    found.append((True, stored))
+        except ReplicaFault:
+            self.reading.alarms["replica_fault"] += 1
+            return found, False
+        return found, True
+
+    def _decide(self, q: Question, asked: Asked, found: list[Found], at: int, moment: Moment) -> _Answer:
+        """By a row like it that was decided before, else by the rules."""
+        policy, mine = moment.known.policy, self._shapes
+        if mine[0] is not policy:
+            mine = self._shapes = (policy, Shapes())
+        shapes = mine[1]
+        seen = NO_ROW if not found else glance(found[0][1]) if len(found) == 1 and not found[0][0] else None
+        now = instant(at)
+        about = (q.tenant, q.purpose, q.scope, asked.channel, "bare" if asked.bare else "")
+        if seen is not None and now is not None and (known := shapes.find(seen, now, about)) is not None:
+            ends = [moment_of(each) for each in seen.untils if now < each < self._far(moment.wall)]
+            return _Answer(known, seen.version, True, ends)
+        views, version, sound = self._views(asked, found, q.tenant)
+        rules = DEFAULTS if policy is None else policy.tenant(q.tenant)
+        channel = asked.channel or self._channel_of(views)
+        decision = decide(question(q.purpose, channel, q.scope), at, views, rules, channel)
+        if asked.bare and not views and decision.allow:
+            # Nobody can tell whose key it is: not known here, or another tenant's, is all the same, and no permission.
+            decision = Decision(("no_consent",), ())
+        if seen is not None and now is not None and sound and len(views) == len(found):
+            shapes.remember(seen, now, about, decision)
+        ends = [grant.valid_until for view in views for grant in view.registers.grants if grant.valid_until > at]
+        return _Answer(decision, version, sound, ends)
+
+    def _far(self, wall: int) -> int:
+        """An instant behind the end of every proof of freshness, as it stands in a row."""
+        since, far = self._beyond
+        if not since <= wall < since + HOUR:
+            far = instant(wall + HOUR + self._limit) or 1 << 64
+            self._beyond = (wall, far)
+        return far
+
+    def _views(self, asked: Asked, found: list[Found], tenant: str) -> tuple[list[View], int, bool]:
+        """The registers of the tenant's rows, the greatest version, and whether all of them can be relied on."""
         views: list[View] = []
         version, sound = 0, True
-        for base, keys in ((False, asked.keys), (True, asked.bases)):
-            for key in keys:
-                try:
-                    stored = get(key)
-                except ReplicaFault:
-                    self.reading.alarms["replica_fault"] += 1
-                    return views, version, False
-                if stored is None:
-                    continue
-                row = self._row(stored)
-                if row.tenant == tenant:
-                    views.append(View(row.registers, base))
-                    version = max(version, row.order[1])
-                elif not asked.bare:  # a key made with this tenant's key material, with somebody else's row
-                    sound = False
-                if not row.sound or row.channel != self._channel:
-                    sound = False
-                    if not stored.startswith(MARK):  # which was counted when it was made
-                        self.reading.alarms["unreadable_row"] += 1
+        for base, stored in found:
+            row = self._row(stored)
+            if row.tenant == tenant:
+                views.append(View(row.registers, base))
+                version = max(version, row.order[1])
+            elif not asked.bare:  # a key made with this tenant's key material, with somebody else's row
+                sound = False
+            if not row.sound or row.channel != self._channel:
+                sound = False
+                if not stored.startswith(MARK):  # which was counted when it was made
+                    self.reading.alarms["unreadable_row"] += 1
         return views, version, sound
 
     def _channel_of(self, views: list[View]) -> str:
@@ -180,11 +236,6 @@ class Checker:
         if self._channel != "sharing":
             return self._channel
         return "sms" if not views or views[0].registers.channels & SMS else "email"
-
-    def _valid_until(self, views: list[View], at: int, moment: Moment) -> int:
-        """When the proof of freshness ends, or the first grant does: with it a cleared restriction may stand again."""
-        ends = [grant.valid_until for view in views for grant in view.registers.grants if grant.valid_until > at]
-        return min([moment.wall + self._limit - moment.age, *ends])
 
 
 def _deny(reasons: tuple[str, ...], moment: Moment, facts: tuple[str, ...] = (), version: int = 0) -> Verdict:

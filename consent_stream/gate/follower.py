@@ -129,26 +129,30 @@ class Follower:
         records = [message for message in messages if message.error() is None]
         if records:
             self._take(records)
-        for message in messages:
-            place = (message.topic(), message.partition())
-            if (error := message.error()) is not None:
-                self._heed(error, message)
-            elif place in self._behind and message.offset() + 1 >= self._behind[place]:
-                del self._behind[place]  # there may be no sign of the end where records never cease
+        if len(records) < len(messages):
+            for message in messages:
+                if (error := message.error()) is not None:
+                    self._heed(error, message)
+        if self._behind and records:
+            # There may be no sign of the end where records never cease.
+            for place, offset in {(each.topic(), each.partition()): each.offset() for each in records}.items():
+                if offset + 1 >= self._behind.get(place, offset + 2):
+                    del self._behind[place]
         if not self._behind and self._reading.phase == "catching up":
             self._reading.caught_up()
 
     def _take(self, messages: Sequence[Message]) -> None:
-        lists: list[Record] = []
-        control: list[Record] = []
-        for message in messages:
-            record = Record(message.partition(), message.offset(), message.key(), message.value())
-            (control if message.topic() == self._source.control else lists).append(record)
+        name = self._source.control
+        control = [each for each in messages if each.topic() == name]
+        lists = [each for each in messages if each.topic() != name] if control else messages
         if control:
-            self._control_next = control[-1].offset + 1
-            self._reading.take_control(control)
+            self._control_next = control[-1].offset() + 1
+            self._reading.take_control(
+                [Record(each.partition(), each.offset(), each.key(), each.value()) for each in control]
+            )
         if lists:
-            self._reading.take(lists, self._clock.wall(), self._clock.steady())
+            records = [(each.partition(), each.offset(), each.key(), each.value()) for each in lists]
+            self._reading.take(records, self._clock.wall(), self._clock.steady())
         if self._reading.trouble is not None:
             self._reading.interrupt(None)
 

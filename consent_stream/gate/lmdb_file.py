@@ -45,7 +45,9 @@ def identity(store: Path) -> tuple[int, int] | None:
 
 
 def open_env(store: Path, *, readonly: bool, map_bytes: int = MAP_BYTES) -> lmdb.Environment:
-    """Errors: lmdb.Error; those in `TORN` when the file must not be used."""
+    """Errors: OSError, lmdb.Error; those in `TORN` when the file must not be used."""
+    if not readonly:
+        folder(store).mkdir(mode=0o700, exist_ok=True)
     env = lmdb.open(
         str(folder(store)),
         map_size=map_bytes,

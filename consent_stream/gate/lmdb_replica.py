@@ -100,10 +100,9 @@ class LmdbReplica:
 
     def write(self, rows: Mapping[bytes, bytes], offsets: Offsets, notes: Notes) -> None:
         """See `SharedReplica`."""
-        pack = self._packing.pack
         with self._faults(), self._env.begin(write=True) as txn:
             if rows:  # in order: neighbours share pages
-                txn.cursor(self._rows).putmulti([(key, pack(rows[key])) for key in sorted(rows)])
+                txn.cursor(self._rows).putmulti(self._packing.pack(rows))
             self._put_meta(txn, offsets, notes)
             learnt = self._learn(txn) if rows and not (self._packing.dictionary or self._taught) else None
         if learnt is not None:
@@ -200,11 +199,9 @@ class LmdbReplica:
     def _fill_bin(self, rows: Mapping[bytes, bytes]) -> None:
         if not self._packing.dictionary:
             self._packing = Packing.learn(list(islice(rows.values(), ROWS_TO_LEARN)))
-        pack = self._packing.pack
         with self._env.begin(write=True) as txn:
             txn.put(DICTIONARY, self._packing.dictionary, db=self._meta)
-            packed = [(key, pack(rows[key])) for key in sorted(rows)]
-            txn.cursor(self._rows).putmulti(packed, append=True)
+            txn.cursor(self._rows).putmulti(self._packing.pack(rows), append=True)
 
     def _learn(self, txn: lmdb.Transaction[bytes]) -> Packing | None:
         """A list that began small has grown: rows from now on are packed."""

@@ -9,7 +9,7 @@ Source: RFC 8878 §3.1.1 (the first byte of such a frame: here a known size, no 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import zstandard
@@ -52,12 +52,20 @@ class Packing:
         except zstandard.ZstdError:  # all alike, for instance
             return cls()
 
-    def pack(self, row: bytes) -> bytes:
-        """What to store. From one thread at a time."""
-        if self._compressor is None or row[0] != PLAIN[0]:
-            return row
-        packed = self._compressor.compress(row)
-        return packed if packed[0] not in PLAIN and len(packed) < len(row) else row
+    def pack(self, rows: Mapping[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+        """Keys in order, and what to store of each. From one thread at a time."""
+        if self._compressor is None:
+            return sorted(rows.items())
+        compress, plain = self._compressor.compress, PLAIN
+        found = []
+        for key in sorted(rows):
+            row = rows[key]
+            if row[0] == plain[0]:
+                packed = compress(row)
+                if packed[0] not in plain and len(packed) < len(row):
+                    row = packed
+            found.append((key, row))
+        return found
 
     def unpack(self, stored: bytes) -> bytes:
         """The row. Bytes that are none are handed on as they are: whoever reads them sees that they are no row."""

@@ -49,12 +49,14 @@ Subjects = Callable[[str, str | None, str | None, str | None, str | None, str | 
 def subjects(keyring: Keyring | None) -> Subjects:
     """A function of (tenant, email, phone, key in hex, contact, region) that remembers recent answers."""
 
+    live = lru_cache(REMEMBERED // 64)(_live)
+
     @lru_cache(REMEMBERED)
     def asked(
         tenant: str, email: str | None, phone: str | None, key: str | None, contact: str | None, region: str | None
     ) -> Asked:
         try:
-            return _asked(keyring, tenant, email, phone, key, contact, region)
+            return _asked(keyring, live, tenant, email, phone, key, contact, region)
         except (UnknownTenantKey, UnicodeEncodeError):  # a lone surrogate in a tenant's name is no tenant
             return Asked(fault="unknown_tenant_key")
 
@@ -63,6 +65,7 @@ def subjects(keyring: Keyring | None) -> Subjects:
 
 def _asked(
     keyring: Keyring | None,
+    live: Callable[[Keyring, str], list[int]],
     tenant: str,
     email: str | None,
     phone: str | None,
@@ -74,7 +77,7 @@ def _asked(
         return Asked(fault="bad_address")
     bases: tuple[bytes, ...] = ()
     if key is not None:
-        return _bare(keyring, tenant, key, contact)
+        return _bare(keyring, live, tenant, key, contact)
     if email is not None:
         channel, canonical = "email", canonical_email(email)
     else:
@@ -90,7 +93,9 @@ def _asked(
     return Asked((*own, *_contact(keyring, tenant, contact)), bases, channel)
 
 
-def _bare(keyring: Keyring | None, tenant: str, text: str, contact: str | None) -> Asked:
+def _bare(
+    keyring: Keyring | None, live: Callable[[Keyring, str], list[int]], tenant: str, text: str, contact: str | None
+) -> Asked:
     """A subject key, as a signed link carries it. It stands under one key id, and the address under others is unknown:
     while several are live, a "no" could stand where nobody looks."""
     try:
@@ -99,7 +104,7 @@ def _bare(keyring: Keyring | None, tenant: str, text: str, contact: str | None) 
         key = b""
     if len(key) != SUBJECT_KEY_BYTES or key[:2] != b"\x01a":
         return Asked(fault="bad_address")
-    if keyring is None or _live(keyring, tenant) != [key[2]]:
+    if keyring is None or live(keyring, tenant) != [key[2]]:
         return Asked(fault="unknown_tenant_key")
     return Asked((key, *_contact(keyring, tenant, contact)), bare=True)
 

@@ -37,6 +37,9 @@ class Record(NamedTuple):
     value: bytes | None
 
 
+Plain = tuple[int, int, bytes | None, bytes | None]  # a Record, where millions of them are made
+
+
 class Reading:
     """The state of one gate. `known.complete` is False until an answer may rest on what was read.
 
@@ -125,7 +128,7 @@ class Reading:
         """No more news: every later answer is `not_ready`. (Not in other processes: there it grows stale.)"""
         self._lose("closed", None, note=False)
 
-    def take(self, records: Iterable[Record], wall: int, steady: int) -> None:
+    def take(self, records: Iterable[Record | Plain], wall: int, steady: int) -> None:
         """Records of the list in the order of each partition; `wall`, `steady` are the two clocks in microseconds."""
         pairs: list[Pair] = []
         taken = 0

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from pathlib import Path
 from threading import Condition, Lock
+from time import monotonic
 from typing import NamedTuple
 
 from consent_stream.domain.policy import Policy
@@ -25,7 +26,7 @@ from consent_stream.wire.avro import WireError
 from consent_stream.wire.vector import decode_heartbeat
 
 SILENT = 3_000_000  # microseconds without a word after which a follower is missed; it says one a second
-LOOK_AGAIN = 250_000  # microseconds between two looks whether the file is still there, while it is silent
+LOOK_AGAIN = 1.0  # seconds of silence after which one looks whether the file is still the one that is written
 RUNNING = "is `consent-stream gate follow` running?"
 
 
@@ -58,7 +59,7 @@ class StoredReading:
         self._boot = boot_id()
         self._mutex = Lock()
         self._noted: _Noted | None = None
-        self._looked_again = 0
+        self._heard = 0.0
         self._fault = ""
         self._closed = False
 
@@ -72,8 +73,9 @@ class StoredReading:
         noted = self._noted
         if noted is None or noted.number != snapshot.number:
             noted = self._decode(snapshot)
-        if noted.head is None or not 0 <= self._clock.steady() - noted.head.written < LOOK_AGAIN * 4:
-            self._look_again()
+        elif monotonic() - self._heard > LOOK_AGAIN:
+            self._heard = monotonic()
+            self._reader.look_again()
         return noted.known, snapshot.get
 
     @property
@@ -153,7 +155,7 @@ class StoredReading:
                 control = Control(self._policy, Counter())  # the follower counts what it cannot read
                 for name, note in snapshot.notes(CONTROL).items():
                     control.take(name, note[1:] if note[:1] == VALUE else None)
-            self._fault = ""
+            self._fault, self._heard = "", monotonic()
             self._noted = _Noted(snapshot.number, head, told, control, self._known(head, control))
             return self._noted
 
@@ -174,12 +176,6 @@ class StoredReading:
     def _fits(self, head: Head) -> bool:
         """Whether the list is the one of our channel, of whatever deployment and generation."""
         return re.fullmatch(rf".*{re.escape(self._list)}(\.g\d+)?", head.origin) is not None
-
-    def _look_again(self) -> None:
-        now = self._clock.steady()
-        if now - self._looked_again >= LOOK_AGAIN:
-            self._looked_again = now
-            self._reader.look_again()
 
 
 def _nothing(key: bytes) -> None:

@@ -40,8 +40,8 @@ class Mailer:
             self.reading.take([Record(q, 0, HEARTBEAT_KEY, value)], self.wall, self.steady)
 
     def pass_time(self, seconds):
-        self.wall += seconds * SECOND
-        self.steady += seconds * SECOND
+        self.wall += int(seconds * SECOND)
+        self.steady += int(seconds * SECOND)
 
     def ask(self, tenant="acme", **about):
         about = about if {"email", "phone", "key"} & set(about) else {"email": ANA, **about}

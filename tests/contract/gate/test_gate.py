@@ -140,8 +140,8 @@ def test_a_partition_without_heartbeats_keeps_everything_stale(worker, gate):
     worker.write((ANAS, entry(grant())))
     with worker.beating(partitions=(0, 1, 3)):
         assert not gate.wait_ready(0.5)
-        assert ask(gate).reasons == ("stale",)
-        assert gate.status().silent == (2,)
+        assert until(lambda: ask(gate).reasons == ("stale",))
+        assert until(lambda: gate.status().silent == (2,))
         with worker.beating(partitions=(2,)):
             assert gate.wait_ready(SOON)
             assert ask(gate)
