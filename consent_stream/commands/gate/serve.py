@@ -49,12 +49,9 @@ class Size(click.ParamType):
 class Limit(Seconds):
     """How old an answer may be: beyond an hour it is no proof of anything."""
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds of a text. Errors: click's own."""
-        seconds = super().convert(value, param, ctx)
-        if not LEAST_LIMIT <= seconds <= GREATEST_LIMIT:
-            self.fail(f"{value} is not in the range {LEAST_LIMIT}<=x<={GREATEST_LIMIT}.", param, ctx)
-        return seconds
+    def __init__(self) -> None:
+        super().__init__()
+        self.min, self.max = LEAST_LIMIT, GREATEST_LIMIT
 
 
 @click.command()
