@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -56,6 +56,7 @@ class Head:
     """The note `head`.
 
     origin: name of the topic. written: when (µs, steady clock of `boot`). told: counts changes of the other notes.
+    names: of the control records there are, in hex; notes of others are of a topic that was there before.
     """
 
     boot: str
@@ -70,6 +71,7 @@ class Head:
     settled: Fresh | None
     control_at: int | None
     told: int
+    names: Sequence[str]
     alarms: Mapping[str, int]
 
     def encode(self) -> bytes:
@@ -83,7 +85,7 @@ def decode_head(value: bytes | None) -> Head | None:
         head = Head(**{**table, "applied": _fresh(table["applied"]), "settled": _fresh(table["settled"])})
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
-    if not isinstance(head.origin, str) or not isinstance(head.alarms, dict):
+    if not isinstance(head.origin, str) or not isinstance(head.alarms, dict) or not isinstance(head.names, list):
         return None
     whole = (head.written, head.partitions, head.told, head.control_at or 0)
     if head.phase not in PHASES or not all(type(number) is int for number in whole):

@@ -130,8 +130,13 @@ class LmdbReplica:
         spool, self._spool = self._spool, None
         with self._faults():
             try:
+                rows: dict[bytes, bytes] = {}
                 for pairs in spool.bins():
-                    self._fill_bin(settle(pairs))
+                    rows.update(settle(pairs))
+                    if len(rows) >= ROWS_TO_LEARN:
+                        self._append(rows)
+                        rows = {}
+                self._append(rows)
                 self.apply({}, offsets)
             finally:
                 spool.close()
@@ -196,7 +201,7 @@ class LmdbReplica:
         for name, note in notes.items():
             txn.put(name, note, db=self._meta)
 
-    def _fill_bin(self, rows: Mapping[bytes, bytes]) -> None:
+    def _append(self, rows: Mapping[bytes, bytes]) -> None:
         if not self._packing.dictionary:
             self._packing = Packing.learn(list(islice(rows.values(), ROWS_TO_LEARN)))
         with self._env.begin(write=True) as txn:

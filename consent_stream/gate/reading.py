@@ -25,6 +25,7 @@ from consent_stream.wire.vector import Heartbeat, decode_heartbeat
 
 SPOOL_FROM = 100_000  # records ahead of an empty store; fewer are through before sorting pays
 PULSE = 1_000_000  # microseconds
+QUIET = 5_000_000  # microseconds that a follower that begins may take until it says how it stands itself
 NULL, VALUE = b"\0", b"\1"  # before the value of a control record, in its note
 
 
@@ -68,7 +69,8 @@ class Reading:
         self._caught_up = False
         self._spooling = False
         self._ahead: dict[int, int] = {}  # offsets behind what is in the spool
-        self._quiet = False  # what was noted before is still true, and better than what is known yet
+        self._quiet = True  # what was noted before is still true, and better than what is known yet
+        self._quiet_end = self._clock.steady() + QUIET
         self._notes: dict[bytes, bytes] = {}  # of the heartbeats and of consent.control
         self._told = 0
         self._noted = 0  # when, on the steady clock
@@ -86,6 +88,7 @@ class Reading:
         self._quiet, self._origin = True, origin.topic
         kept = self.replica.open(origin)
         self._quiet, self._notes = bool(kept), {}
+        self._quiet_end = self._clock.steady() + QUIET
         self._spooling, self._ahead = False, {}
         self._note({})
         return kept
@@ -100,7 +103,7 @@ class Reading:
         if self._spooling and self._shared is not None:
             self._shared.fill(self._settle_bin, self._ahead)
             self._spooling, self._ahead = False, {}
-        self._caught_up, self._quiet = True, False
+        self._caught_up = True
         self._change("following", None)
         self._note(self._notes)
 
@@ -228,10 +231,13 @@ class Reading:
 
     def _with_head(self, notes: Notes, steady: int) -> Notes:
         """Notes to be written, and the head that goes with them."""
-        if self._quiet:
-            return {}
-        self._noted = steady
         fresh = self.freshness
+        if self._quiet:
+            proven = self._caught_up and fresh.applied and fresh.settled and self.control_at is not None
+            if not proven and steady < self._quiet_end:
+                return {}
+            self._quiet, notes = False, self._notes
+        self._noted = steady
         head = Head(
             boot=self._boot,
             pid=os.getpid(),
@@ -245,15 +251,17 @@ class Reading:
             settled=fresh.settled,
             control_at=self.control_at,
             told=self._told,
+            names=[name.removeprefix(CONTROL).hex() for name in self._notes if name.startswith(CONTROL)],
             alarms=self.alarms,
         )
         return {**notes, HEAD: head.encode()}
 
     def _note(self, notes: Notes) -> None:
         """Tell the readers of the file. What cannot be written makes them stale, and the next batch of rows a fault."""
-        if self._shared is not None and not self._quiet:
+        noted = self._with_head(notes, self._clock.steady()) if self._shared is not None else {}
+        if self._shared is not None and noted:
             try:
-                self._shared.write({}, {}, self._with_head(notes, self._clock.steady()))
+                self._shared.write({}, {}, noted)
             except ReplicaFault:
                 self.alarms["replica_fault"] += 1
 

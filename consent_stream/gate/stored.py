@@ -154,7 +154,8 @@ class StoredReading:
             else:
                 control = Control(self._policy, Counter())  # the follower counts what it cannot read
                 for name, note in snapshot.notes(CONTROL).items():
-                    control.take(name, note[1:] if note[:1] == VALUE else None)
+                    if head is not None and name.hex() in head.names:
+                        control.take(name, note[1:] if note[:1] == VALUE else None)
             self._fault, self._heard = "", monotonic()
             self._noted = _Noted(snapshot.number, head, told, control, self._known(head, control))
             return self._noted
