@@ -30,7 +30,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "engine": ({"settings"}, FAUST | {"confluent_kafka", "orjson", *METRICS}),
     "topology": (LEAVES | {"domain", "wire", "engine", "topics"}, {"faust", "confluent_kafka", "orjson", *METRICS}),
     # A core install has a gate and no Faust.
-    "gate": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "lmdb", "orjson", "zstandard"}),
+    "gate": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "lmdb", "orjson", "zstandard", "pyarrow"}),
     "sidecar": ({"domain", "gate", "keyfile"}, {"aiohttp", "orjson", *METRICS}),
     # A dry run takes rows in and folds them by the functions of the worker.
     "importing": (
