@@ -32,6 +32,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     # A core install has a gate and no Faust.
     "gate": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "lmdb", "orjson", "zstandard", "pyarrow"}),
     "sidecar": ({"domain", "gate", "keyfile"}, {"aiohttp", "orjson", *METRICS}),
+    # A gate for mailers' tests, fed by the functions of the worker.
+    "testing": ({"domain", "wire", "topology", "gate"}, {"orjson", "pytest"}),
     # A dry run takes rows in and folds them by the functions of the worker.
     "importing": (
         {"settings", "domain", "wire", "topology", "gate", "publisher"},
