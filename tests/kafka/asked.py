@@ -105,27 +105,49 @@ def people(events: int) -> tuple[list[bytes], list[Asked]]:
     return list(records(events, size, instant())), asked
 
 
-def _event(kind: str, ident: str, time: str, **data: Any) -> bytes:
-    notice = {"id": "n1", "version": 1}
-    told = {"channel": "email", "scope": "news", "notice": notice, "evidence": "E3", **data}
-    return orjson.dumps({"specversion": "1.0", "id": ident, "source": "/edge", "type": f"{kind}.v1", "tenant": "acme",
+def _event(kind: str, ident: str, time: str, tenant: str = "acme", **data: Any) -> bytes:
+    told = {"channel": "email", "scope": "news", "notice": {"id": "n1", "version": 1}, "evidence": "E3", **data}
+    if kind == "consent.granted":
+        told = {"valid_until": "2100-01-01T00:00:00Z", **told}
+    return orjson.dumps({"specversion": "1.0", "id": ident, "source": "/edge", "type": f"{kind}.v1", "tenant": tenant,
                          "time": time, "data": told})  # fmt: skip
 
 
-def corners() -> tuple[list[bytes], list[tuple[Asked, str]]]:
-    """People of whom status, scopes and the grants in sight tell nothing bad, and why they must not be written to."""
-    grown, ended = {"email": "grown@example.com"}, {"email": "ended@example.com"}
+def corners() -> tuple[list[bytes], list[tuple[Asked, frozenset[str]]]]:
+    """What chance seldom meets, each with the reasons against. Of the first two the status tells nothing bad."""
+    grown, ended, freed = ({"email": f"{name}@example.com"} for name in ("grown", "ended", "freed"))
+    stolen, moved = {"email": "stolen@example.com"}, {"email": "moved@example.com"}
+    two: dict[str, Any] = {"approved_by": ["u1", "u2"]}
     events = [
         # A grant by a child does not revive when the child has grown up.
         _event("subject.age_asserted", "k1", "2021-01-01T00:00:00Z", birth_date="2005-06-01", **grown),
-        _event("consent.granted", "k2", "2021-01-02T00:00:00Z", valid_until="2100-01-01T00:00:00Z", **grown),
+        _event("consent.granted", "k2", "2021-01-02T00:00:00Z", **grown),
         # What undid the no has ended; the contact's own grant, which undoes nothing, has not.
         _event("unsubscribe.link", "k3", "2025-01-01T00:00:00Z", **ended),
-        _event("consent.granted", "k4", "2025-01-02T00:00:00Z", valid_until="2025-02-01T00:00:00Z", **ended),
-        _event("consent.granted", "k5", "2025-01-02T00:00:00Z", valid_until="2100-01-01T00:00:00Z", contact="c-ended"),
-    ]
-    about = {"tenant": "acme", "purpose": "marketing", "scope": "news", "at": None}
+        _event("consent.granted", "k4", "2025-01-02T00:00:00Z", **{**ended, "valid_until": "2025-02-01T00:00:00Z"}),
+        _event("consent.granted", "k5", "2025-01-02T00:00:00Z", contact="c-ended"),
+        # Lifted in March; asked for February.
+        _event("consent.granted", "k6", "2025-01-01T00:00:00Z", **freed),
+        _event("subject.restricted", "k7", "2025-01-02T00:00:00Z", **freed),
+        _event("subject.restriction_lifted", "k8", "2025-03-01T00:00:00Z", **freed, **two),
+        # A grant from before its credential was stolen.
+        _event("consent.granted", "k9", "2025-01-01T00:00:00Z", credential="pen", **stolen),
+        _event("consent.invalidated", "k10", "2025-03-01T00:00:00Z", voids=["credential:pen@2025-03-01T00:00:00Z"],
+               **stolen),
+        # E1 counts where it is allowed to, but not once there was a restriction, undone or not.
+        _event("consent.granted", "k11", "2025-01-01T00:00:00Z", "hooli", **{**moved, "evidence": "E1"}),
+        _event("consent.granted", "k12", "2025-01-01T00:00:00Z", "hooli", **{**freed, "evidence": "E1"}),
+        _event("subject.restricted", "k13", "2025-01-02T00:00:00Z", "hooli", **freed),
+        _event("subject.restriction_lifted", "k14", "2025-03-01T00:00:00Z", "hooli", **freed, **two),
+    ]  # fmt: skip
+    about = {"tenant": "acme", "contact": None, "purpose": "marketing", "scope": "news", "at": None}
+    february, send = parse_instant("2025-02-01T00:00:00Z"), frozenset[str]()
     return events, [
-        (Asked(**about, **grown, contact=None), "no_consent"),
-        (Asked(**about, **ended, contact="c-ended"), "unsubscribed"),
+        (Asked({**about, **grown}), frozenset(["no_consent"])),
+        (Asked({**about, **ended, "contact": "c-ended"}), frozenset(["unsubscribed"])),
+        (Asked({**about, **freed, "at": february}), frozenset(["frozen"])),
+        (Asked({**about, **freed}), send),
+        (Asked({**about, **stolen}), send),
+        (Asked({**about, **moved, "tenant": "hooli"}), send),
+        (Asked({**about, **freed, "tenant": "hooli"}), frozenset(["no_consent"])),
     ]

@@ -126,11 +126,11 @@ def test_a_java_consumer_answers_as_the_gate_does(world: World) -> None:
     assert [asked.line for asked, _ in refused if not undone(asked, rows)] == []
 
 
-def test_what_status_and_scopes_do_not_tell_is_obeyed_too(world: World) -> None:
+def test_corners_that_chance_seldom_meets_and_status_and_scopes_do_not_tell(world: World) -> None:
     _, asked = corners()
     answers = world.reader.ask([each for each, _ in asked], ROOT_KEY)
-    assert answers == [Answer(False, frozenset([why]), False) for _, why in asked]
-    assert [world.gate.check(**each).reasons for each, _ in asked] == [(why,) for _, why in asked]
+    assert answers == [Answer(not against, against, False) for _, against in asked]
+    assert [told(world.gate.check(**each)) for each, _ in asked] == [against for _, against in asked]
 
 
 def undone(asked: Asked, rows: Mapping[bytes | None, bytes | None]) -> bool:
