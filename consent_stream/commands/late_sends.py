@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -68,6 +69,8 @@ def command(
                 report = find_late(settings, window, evidence, seconds=timeout, tell=tell)
         except Unread as error:
             raise Unanswered(str(error)) from error
+        except sqlite3.Error as error:  # no room, as a rule; it must not end like a list of late messages
+            raise Unanswered(f"the temporary file (SQLITE_TMPDIR, TMPDIR): {error}") from error
         told, found = summary(report, evidence), report.total
         (_print_json if as_json else _print_tables)(evidence.lines(), told)
     if found.late or found.unpermitted:

@@ -1,6 +1,7 @@
 """Sends on their way to `consent.sends`: a bounded queue, and a count of what was lost. Nothing here holds up a send.
 
-1. One idempotent producer a gate and process, made at the first record. A forked child makes its own.
+1. One idempotent producer a gate and process, made at the first record. A forked child makes its own. (Fork before
+   there are clients of Kafka, or while they are at rest: librdkafka is not made for it in the middle of their start.)
 2. While Kafka is away records wait, `MOST_WAITING` of them or `MOST_WAITING_KIB`; beyond that the newest are lost.
 3. What is lost is counted (`lost`, alarm `sends_lost` of `Gate.status`) and told in the log; closing waits
    `FLUSH_SECONDS` at most, and counts what is left.
@@ -9,6 +10,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import logging
 import os
 import socket
@@ -92,6 +94,7 @@ class KafkaSendLog:
         if producer.flush(self._flush_seconds):
             producer.purge()
             producer.flush(1.0)  # the reports of what was purged: each is counted
+            _keep_for_ever(producer)
 
     def _produce(self, key: bytes | None, value: bytes, timestamp: int) -> None:
         producer = self._connect()
@@ -153,13 +156,17 @@ def _milliseconds(instant: int) -> int:
 
 
 _EVERY: WeakSet[KafkaSendLog] = WeakSet()
-_INHERITED: list[Producer] = []  # of a parent: they have no threads here, and to let go of one would wait for them
+
+
+def _keep_for_ever(producer: Producer) -> None:
+    """Destroying a client waits for its threads: one may hang in a name server's answer, a parent's are not here."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(producer))
 
 
 def _forget_what_the_parent_had() -> None:
     for each in _EVERY:
         if each._producer is not None:
-            _INHERITED.append(each._producer)
+            _keep_for_ever(each._producer)
             atexit.unregister(each.close)
         each.begin()
 

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from consent_stream.cli import main
 from consent_stream.commands.late_sends import _messages, _print_tables
+from tests.wire.samples import SENDS
 
 LINE = {
     "handed_over_at": 1_772_366_400_000_000, "late_ms": 1.25, "tenant": "acme", "channel": "email", "sender": "a",
@@ -38,6 +39,18 @@ def test_a_kafka_that_is_away_is_no_answer():
     refused = run("--bootstrap", "127.0.0.1:1")
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert refused.stderr.count("\n") == 1
+
+
+def test_a_full_disk_is_no_answer_and_no_late_message(monkeypatch):
+    def find_late(_settings, _window, evidence, **_):
+        evidence._db.execute("PRAGMA max_page_count = 20")
+        evidence.add_sends((SENDS[0], bytes(1000)) for _ in range(1000))
+
+    monkeypatch.setattr("consent_stream.inspection.lateness.find_late", find_late)
+    refused = run()
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert "full" in line
 
 
 def test_an_id_can_neither_colour_nor_move_what_is_shown(capsys):

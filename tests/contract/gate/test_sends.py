@@ -33,10 +33,33 @@ FORKED = """
 import os, sys
 from consent_stream import Gate
 gate = Gate(bootstrap=sys.argv[1], topic_prefix=sys.argv[2])
+assert gate.wait_ready(20), gate.status().trouble
 
 def send(message_id):
     with gate.sending(tenant="acme", email="ana@example.com", message_id=message_id) as permit:
         assert not permit
+
+send("before")
+child = os.fork()
+send("child" if child == 0 else "parent")
+if child:
+    _, status = os.waitpid(child, 0)
+    gate.close()
+    sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+READER = """
+import os, sys
+from consent_stream import Gate
+from consent_stream.wire.keys import Keyring
+bootstrap, prefix, store = sys.argv[1:]
+gate = Gate(bootstrap=bootstrap, topic_prefix=prefix, store=store, follow=False, keys=Keyring({0: bytes(32)}))
+assert gate.wait_ready(20), gate.status().trouble
+
+def send(message_id):
+    with gate.sending(tenant="acme", email="ana@example.com", scope="news", message_id=message_id) as permit:
+        assert permit.ensure(), permit
 
 send("before")
 child = os.fork()
@@ -129,10 +152,24 @@ def test_a_mailer_that_forgets_to_close_its_gate_loses_no_record(worker):
 
 
 def test_a_forked_child_has_a_producer_of_its_own_and_ends(worker):
-    subprocess.run([sys.executable, "-c", FORKED, worker.bootstrap, worker.prefix], check=True, timeout=30)
+    with worker.beating():
+        subprocess.run([sys.executable, "-c", FORKED, worker.bootstrap, worker.prefix], check=True, timeout=60)
     by_id = {each.message_id: each for _, _, each in found(worker)}
     assert sorted(by_id) == ["before", "child", "parent"]
     assert by_id["before"].gate == by_id["parent"].gate != by_id["child"].gate
+
+
+def test_processes_that_only_read_a_store_tell_what_they_sent(worker, tmp_path):
+    """As many as a prefork server has: one follows, the others ask and hand over."""
+    worker.write((ANAS, entry(grant(), version=4)))
+    with worker.beating(), gate_of(worker, tmp_path / "replica") as follower:
+        assert follower.wait_ready(SOON)
+        arguments = [worker.bootstrap, worker.prefix, str(tmp_path / "replica")]
+        subprocess.run([sys.executable, "-c", READER, *arguments], check=True, timeout=60)
+    by_id = {each.message_id: each for _, _, each in found(worker)}
+    assert sorted(by_id) == ["before", "child", "parent"]
+    assert {(each.outcome, each.version) for each in by_id.values()} == {("handed_over", 4)}
+    assert by_id["parent"].gate != by_id["child"].gate
 
 
 def test_kafka_away_holds_nothing_up_and_what_is_left_at_the_end_is_counted():
