@@ -8,7 +8,8 @@ these. What may be remembered of it, and why:
    of one shape and one outcome of all comparisons have one answer, but for the ids that it names.
 3. Ids matter to rules through voids alone, and there are none. An answer is remembered with the places of its ids.
 4. Instants are compared as they stand. Eight bytes of a varint have seven bits each, the least first, under
-   continuation bits that are the same in all: as little-endian numbers they are ordered as what they stand for.
+   continuation bits that are the same in all: as little-endian numbers they are ordered as what they stand for. (None
+   is before the epoch.)
 5. A shape is known only once a row of it was read by the wire's own decoder. Its bytes hold every length and count, and
    what is left out (ids, instants, numbers) is checked in each row; what cannot be is decoded and decided as ever.
 """
@@ -19,10 +20,12 @@ from typing import NamedTuple
 
 from consent_stream.domain.decide import Decision
 from consent_stream.wire.avro import WireError, long, read_long, read_time
+from consent_stream.wire.schemas import SUPPRESSION
 
 MOST_ANSWERS = 65_536  # half a kilobyte each
 MOST_PARTS = 8  # of a row whose answer is remembered: more are shared by few
-_ENDS, _BITS = 0x0080808080808080, 0x8080808080808080  # continuation bits of eight bytes, and where they are
+# Continuation bits of eight bytes, and where they are; with the lowest, which is set in numbers below zero (zigzag).
+_ENDS, _BITS = 0x0080808080808080, 0x8080808080808081
 _NOTHING_MORE = bytes(5)  # no lift, void, birth or delivery
 _from_bytes = int.from_bytes
 
@@ -61,6 +64,8 @@ def glance(b: bytes) -> Glance | None:
 
 
 def _glance(b: bytes) -> Glance | None:
+    if not b.startswith(SUPPRESSION):  # a row that is marked, or of a schema that nobody here knows
+        return None
     odd = n = b[10]  # of all lengths: none is negative or of two bytes
     p = 11 + (n >> 1)
     n = b[p]

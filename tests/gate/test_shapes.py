@@ -167,3 +167,20 @@ def test_what_is_remembered_is_bounded(monkeypatch):
         shapes.remember(seen, now, (str(number),), decision)
         assert len(shapes) <= 10
         assert shapes.find(seen, now, (str(number),)) == decision
+
+
+def test_an_end_long_before_the_epoch_is_in_the_past():
+    """A zigzag number of eight bytes may stand for one before 1970: as bytes it is greater than any instant of ours."""
+    mailer = Mailer().get_ready()
+    mailer.rows((ANAS, entry(ours())))
+    assert mailer.ask()
+    for number, until in enumerate((-5_000_000_000_000_000, -3_000_000_000_000_000, -600_000_000_000_000)):
+        mailer.rows((ANAS, entry(ours(until=until), version=2 + number)))
+        assert mailer.ask().reasons == ("expired",)
+
+
+def test_bytes_of_another_schema_have_no_shape():
+    row = entry(ours())
+    assert glance(row) is not None
+    assert glance(b"\xc3\x01" + bytes(8) + row[10:]) is None
+    assert glance(b"\0" + row) is None
