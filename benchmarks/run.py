@@ -18,6 +18,8 @@ from typing import Any
 import click
 
 from benchmarks.environments import ROOT, say
+from benchmarks.gate import gate
+from benchmarks.gate_report import gate_section
 from benchmarks.growth import growth
 from benchmarks.lap_timing import LapFailed
 from benchmarks.latency import latency
@@ -34,7 +36,7 @@ from consent_stream.dev.kafka import LocalKafka
 from consent_stream.wire.state import encode_registers
 from consent_stream.wire.topics import PARTITIONS
 
-PARTS = ("race", "product", "restore", "latency")
+PARTS = ("race", "product", "restore", "latency", "gate")
 ON_DEMAND = ("growth",)  # longer than a quarter of an hour with the rest
 
 
@@ -50,6 +52,8 @@ class Sizes:
     keys: int
     probes: int
     load: int
+    entries: int
+    questions: int
     growth_events: int
     people: tuple[int, ...]
 
@@ -70,6 +74,8 @@ class Sizes:
 @click.option("--keys", default=1_000_000, show_default=True, help="P3: keys to restore.")
 @click.option("--probes", default=500, show_default=True, help="P4: unsubscribes.")
 @click.option("--load", default=500, show_default=True, help="P4: other events a second.")
+@click.option("--entries", default=1_000_000, show_default=True, help="P5, P7: rows of a list.")
+@click.option("--questions", default=50_000, show_default=True, help="P5: questions of a lap.")
 @click.option("--growth-events", default=300_000, show_default=True, help="P8: events of a lap.")
 @click.option("--people", multiple=True, type=int, default=(10_000, 100_000, 1_000_000), show_default=True, help="P8.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), default=ROOT / "benchmarks" / "RESULTS.md")
@@ -100,6 +106,9 @@ def run(bootstrap: str, scratch: Path, parts: Collection[str], sizes: Sizes) -> 
         sections.append(race_section(raced))
     if "latency" in parts:
         sections.append(latency_section(latency(bootstrap, scratch, probes=sizes.probes, load=sizes.load)))
+    if "gate" in parts:
+        size = {"entries": sizes.entries, "questions": sizes.questions, "repeats": sizes.repeats}
+        sections.append(gate_section(*gate(bootstrap, scratch, **size)))
     if "growth" in parts:
         laps = growth(bootstrap, scratch, events=sizes.growth_events, people=sizes.people, repeats=sizes.repeats)
         sections.append(growth_section(laps))

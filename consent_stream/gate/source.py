@@ -119,6 +119,7 @@ def open_consumer(settings: Settings, on_error: Any) -> Consumer:
         "fetch.error.backoff.ms": 50,
         "reconnect.backoff.max.ms": RECONNECT_MS,
         "queued.max.messages.kbytes": 32 * 1024,
+        "fetch.queue.backoff.ms": 10,  # by itself a full queue is left alone for a second, and is empty long before
         "enable.partition.eof": True,  # the only sign of the end that also counts transaction markers
         "allow.auto.create.topics": False,
         "log_level": 2,
