@@ -1,7 +1,8 @@
 """Sends on their way to `consent.sends`: a bounded queue, and a count of what was lost. Nothing here holds up a send.
 
 1. One idempotent producer a gate and process, made at the first record. A forked child makes its own. (Fork before
-   there are clients of Kafka, or while they are at rest: librdkafka is not made for it in the middle of their start.)
+   there are clients of Kafka, or while they are at rest: where a thread just asks for a name, glibc's lock of
+   `getaddrinfo` is taken along for good, and nothing in the child reaches Kafka. What is lost by it is counted.)
 2. While Kafka is away records wait, `MOST_WAITING` of them or `MOST_WAITING_KIB`; beyond that the newest are lost.
 3. What is lost is counted (`lost`, alarm `sends_lost` of `Gate.status`) and told in the log; closing waits
    `FLUSH_SECONDS` at most, and counts what is left.

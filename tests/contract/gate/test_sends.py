@@ -30,9 +30,9 @@ for number in range(50):
         assert not permit
 """
 FORKED = """
-import os, sys
+import os, sys, time
 from consent_stream import Gate
-gate = Gate(bootstrap=sys.argv[1], topic_prefix=sys.argv[2])
+gate = Gate(bootstrap=sys.argv[1], topic_prefix=sys.argv[2], report=False)
 assert gate.wait_ready(20), gate.status().trouble
 
 def send(message_id):
@@ -40,6 +40,9 @@ def send(message_id):
         assert not permit
 
 send("before")
+while gate._sends.lost or gate._sends.waiting:
+    time.sleep(0.02)
+time.sleep(0.5)  # all clients are connected and at rest: a fork while one asks for a name takes glibc's lock along
 child = os.fork()
 send("child" if child == 0 else "parent")
 if child:
@@ -50,7 +53,7 @@ if child:
 
 
 READER = """
-import os, sys
+import os, sys, time
 from consent_stream import Gate
 from consent_stream.wire.keys import Keyring
 bootstrap, prefix, store = sys.argv[1:]
@@ -62,6 +65,9 @@ def send(message_id):
         assert permit.ensure(), permit
 
 send("before")
+while gate._sends.lost or gate._sends.waiting:
+    time.sleep(0.02)
+time.sleep(0.5)  # all clients are connected and at rest: a fork while one asks for a name takes glibc's lock along
 child = os.fork()
 send("child" if child == 0 else "parent")
 if child:
