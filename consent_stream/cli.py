@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("import_", "Lists that you have, as events: suppressions, bounces, complaints, subscribers."),
     "void-batch": ("void_batch", "Take back what an imported file permitted."),
     "check": ("check", "Ask a gate whether one person may be mailed."),
+    "explain": ("explain", "Why a gate answers as it does."),
     "scrub": ("scrub", "Clean a list before it is mailed."),
     "gate": ("gate", "Gates as processes of their own."),
     "late-sends": ("late_sends", "Messages handed over after their withdrawal could be obeyed."),

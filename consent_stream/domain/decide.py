@@ -24,6 +24,18 @@ class Decision(NamedTuple):
         return not self.reasons
 
 
+class Weighed(NamedTuple):
+    """A fact that concerns a decision, and what it comes to there.
+
+    Of a restriction: `stands`, `lifted`, `cleared`, or `not_asked` (nothing but a death forbids what the law requires).
+    Of a grant: `counts`, `void`, `not_yet`, `expired`, `too_weak`.
+    """
+
+    fact: Restriction | Grant
+    base: bool  # known of the base form
+    comes_to: str
+
+
 def question(purpose: str, channel: str, scope: str) -> Node:
     """The node a question is about: sharing and profiling have no channel."""
     return node(purpose, ANY if purpose in CHANNELLESS else channel, scope)
@@ -54,6 +66,28 @@ def decide(x: Node, at: int, views: Sequence[View], rules: Tenant, channel: str)
         reasons[grants.why_not()] = []
     behind = [ident for ids in reasons.values() for ident in ids] or [grant.id for grant in grants.counting]
     return Decision(tuple(sorted(reasons, key=REASON_RANK.__getitem__)), tuple(dict.fromkeys(behind)))
+
+
+def weigh(x: Node, at: int, views: Sequence[View], rules: Tenant, channel: str) -> list[Weighed]:
+    """Every restriction and grant that `decide` looks at, and what it comes to: for people, who ask why.
+
+    Laws: the restrictions that stand, and no others, are the kinds among the reasons of `decide`.
+    """
+    where = path(x)
+    concerning = [(view, r) for view in views for r in _concerning(view, where)]
+    grants = _Grants(x, at, views, rules, channel, unrestricted=not concerning)
+    found = []
+    for view, restriction in concerning:
+        if lifted(view.registers, restriction, at):
+            comes_to = "lifted"
+        elif x.purpose == "legal_required":
+            comes_to = "stands" if restriction.kind == "deceased" else "not_asked"
+        else:
+            comes_to = "cleared" if grants.clears(restriction) else "stands"
+        found.append(Weighed(restriction, view.base, comes_to))
+    own = [view for view in views if not view.base]
+    given = [grant for view in own for grant in view.registers.grants if grant.node in where]
+    return found + [Weighed(grant, False, grants.comes_to(grant)) for grant in dict.fromkeys(given)]
 
 
 def _decide_required(x: Node, at: int, views: Iterable[View]) -> Decision:
@@ -101,6 +135,16 @@ class _Grants:
         return any(
             grant.lo > restriction.hi and grant.level >= needed and names(grant, restriction) for grant in self.counting
         )
+
+    def comes_to(self, grant: Grant) -> str:
+        """See `Weighed`."""
+        if grant not in self.living:
+            return "void"
+        if grant.lo > self.at:
+            return "not_yet"
+        if self.at >= grant.valid_until:
+            return "expired"
+        return "counts" if self.enough(grant) else "too_weak"
 
     def why_not(self) -> str:
         covering = [grant for grant in self.living if grant.lo <= self.at]

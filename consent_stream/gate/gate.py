@@ -14,6 +14,7 @@ from typing import Any, Self
 from consent_stream.domain.policy import Policy
 from consent_stream.gate.checker import Checker
 from consent_stream.gate.clock import Clock
+from consent_stream.gate.explaining import Explanation, explain
 from consent_stream.gate.follower import Follower
 from consent_stream.gate.known import Phase
 from consent_stream.gate.lmdb_replica import LmdbReplica
@@ -228,6 +229,24 @@ class Gate:
         reasons, as in `check`. Ask in parts of a few thousand. Errors: ValueError as in `check`.
         """
         return sift(self._checker, tenant, emails, phones, contacts, region, purpose, scope)
+
+    def explain(
+        self,
+        *,
+        tenant: str,
+        email: str | None = None,
+        phone: str | None = None,
+        key: str | None = None,
+        contact: str | None = None,
+        region: str | None = None,
+        purpose: str = "marketing",
+        scope: str = "*",
+        at: int | datetime | None = None,
+    ) -> Explanation:
+        """Why `check` answers as it does: its verdict, the keys that were looked up, every fact that concerns it and
+        what that comes to, and the rules of the tenant. For people: slower than a check. Arguments, errors: as there.
+        """
+        return explain(self._checker, Question(tenant, email, phone, key, contact, region, purpose, scope, at))
 
     def wait_ready(self, seconds: float) -> bool:
         """Wait until answers are given: all that was in the topics at the start is read, and the lists are fresh.

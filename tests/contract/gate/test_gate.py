@@ -8,6 +8,7 @@ import pytest
 
 from consent_stream import Gate
 from consent_stream.domain.policy import read_policy
+from tests.contract.gate.awaited import Awaited
 from tests.contract.gate.following import following
 from tests.contract.gate.worker import Worker
 from tests.gate.made import ANA, ANAS, RING, entry, grant, now, restriction
@@ -28,14 +29,20 @@ def worker(bootstrap, prefix, make_topics):
     return found
 
 
-@pytest.fixture(params=["memory", "lmdb", "reader"])
+@pytest.fixture(params=["memory", "lmdb", "reader", "async"])
 def store(request, worker, tmp_path):
-    """In memory, in a file that the gate follows into, or in one that another process does."""
+    """In memory, in a file that the gate follows into, or in one that another process does; or an `AsyncGate`."""
+    if request.param == "async":
+        yield AWAITED
+        return
     if request.param != "reader":
         yield None if request.param == "memory" else tmp_path / "replica"
         return
     with following(worker, tmp_path / "replica"):
         yield Followed(tmp_path / "replica")
+
+
+AWAITED = "of an asyncio loop"
 
 
 class Followed(type(Path())):
@@ -49,6 +56,8 @@ def gate(worker, store):
 
 
 def gate_of(worker, store=None, **over):
+    if store == AWAITED:
+        return Awaited(bootstrap=worker.bootstrap, topic_prefix=worker.prefix, keys=RING, **over)
     if isinstance(store, Followed):
         return Gate(topic_prefix=worker.prefix, keys=RING, store=store, follow=False, **over)
     return Gate(bootstrap=worker.bootstrap, topic_prefix=worker.prefix, keys=RING, store=store, **over)
