@@ -1,4 +1,4 @@
-"""An `AsyncGate` asked from a test that is not async: each call runs in a loop of its own, so that it meets the same contract."""
+"""An `AsyncGate` asked from a test that is not async, each call in a loop of its own: it meets the same contract."""
 
 import asyncio
 import inspect
