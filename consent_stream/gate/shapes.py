@@ -178,7 +178,7 @@ def _glance(b: bytes) -> Glance | None:
     else:
         _, p = read_long(b, p)
     _, p = read_long(b, p)
-    if p != len(b) or n & 0x81:
+    if p != len(b) or n & 0x81 or version < 0:
         return None
     return tuple.__new__(Glance, (tuple(shape), lows, untils, highs, ids, version))
 

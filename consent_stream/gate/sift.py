@@ -35,10 +35,17 @@ def sift(
     if contacts is not None and len(contacts) != len(addresses):
         raise ValueError("contacts: one for each address, or None")
     moments = checker.moments()
-    reasons = []
+    worst = moments[contacts is None]
+    known, order = worst.known, (region, purpose, scope)
+    quick = None if known.stops or moments[True].gap else checker.quick(tenant, purpose, scope, moments[True])
+    reasons: list[tuple[str, ...]] = []
     for address, contact in zip(addresses, repeat(None) if contacts is None else contacts, strict=False):
         email, phone = (address, None) if emails is not None else (None, address)
-        asked = Question(tenant, email, phone, None, contact, region, purpose, scope)
-        reasons.append(checker.ask(asked, moments[contact is None]).reasons)
-    worst = moments[contacts is None]
+        found = quick(email, phone, contact, region) if quick is not None else None
+        if found is None:
+            asked = Question(tenant, email, phone, None, contact, *order)
+            found = checker.ask(asked, moments[contact is None]).reasons
+        reasons.append(found)
+    if quick is not None and checker.reading.session != known.session:  # rows may have vanished in between
+        return sift(checker, tenant, emails, phones, contacts, region, purpose, scope)
     return Sifted(reasons, worst.fresh and worst.fresh.through, worst.age / 1e6 if worst.fresh else None)
