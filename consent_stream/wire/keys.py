@@ -52,6 +52,7 @@ class Keyring:
         self.older = tuple(partial(self.under, kid) for kid in self.kids if kid != self.current)
         self.tenant_key = lru_cache(4096)(self._tenant_key)
         self._recent = lru_cache(_CACHED)(self._subject)
+        self._begun = lru_cache(4096)(self._begin)
 
     def __repr__(self) -> str:
         return f"Keyring(kids={self.kids}, current={self.current})"
@@ -91,12 +92,24 @@ class Keyring:
 
     def under(self, kid: int, tenant: str, channel: str, canonical: str) -> bytes:
         """The subject key under one key id; while keys rotate, a gate asks under each."""
-        message = f"1\0{tenant}\0{channel}\0{canonical}".encode()
-        digest = hmac.digest(self.tenant_key(tenant, kid), message, "sha256")
-        return b"\x01" + (b"c" if channel == "contact" else b"a") + bytes((kid,)) + digest[:16]
+        head, inner, outer = self._begun(kid, tenant, channel)
+        inner, outer = inner.copy(), outer.copy()
+        inner.update(canonical.encode())
+        outer.update(inner.digest())
+        return head + outer.digest()[:16]
+
+    def _begin(self, kid: int, tenant: str, channel: str) -> tuple[bytes, hashlib._Hash, hashlib._Hash]:
+        """What all keys of a tenant and channel have in common: the head, and both hashes of HMAC (RFC 2104) as far as
+        they go without the address. To take them up again costs a third of a whole `hmac.digest`."""
+        block = self.tenant_key(tenant, kid).ljust(hashlib.sha256().block_size, b"\0")
+        inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block) + f"1\0{tenant}\0{channel}\0".encode())
+        outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        return b"\x01" + (b"c" if channel == "contact" else b"a") + bytes((kid,)), inner, outer
 
     def all(self, tenant: str, channel: str, canonical: str) -> list[bytes]:
         """The subject keys under every live key id of the tenant. Errors: `UnknownTenantKey` when there is none."""
+        if len(self.kids) == 1:
+            return [self.under(self.kids[0], tenant, channel, canonical)]
         found = []
         for kid in self.kids:
             try:
