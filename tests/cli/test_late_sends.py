@@ -35,7 +35,8 @@ def test_a_time_that_is_none_is_one_line_and_exit_2(flag, time):
     assert flag in line
 
 
-def test_a_kafka_that_is_away_is_no_answer():
+def test_a_kafka_that_is_away_is_no_answer(monkeypatch):
+    monkeypatch.setattr("consent_stream.topics.TIMEOUT", 0.5)
     refused = run("--bootstrap", "127.0.0.1:1")
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert refused.stderr.count("\n") == 1
