@@ -15,6 +15,9 @@ CACHED_CHARS = 2 * ADDRESS_CHARS  # longer texts are garbage: read, but not reme
 _PLAIN = re.compile(
     r"([a-z0-9!#$%&'*+/=?^_`{|}~.-]+)@((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)"
 )
+# Most addresses of a list, and canonical as they stand: a narrower `_PLAIN`, in lower case, whose domain has no hyphen.
+_CANONICAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}+@(?:[a-z0-9]{1,63}+\.)++[a-z][a-z0-9]{0,62}+")
+_CANONICAL_CHARS = 253  # of the whole, as of a domain alone
 _ACE = re.compile(r"(?:^|\.)..--")
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u3164\uffa0")
 
@@ -32,6 +35,8 @@ def canonical_email(text: str) -> str | None:
     Space around and zero-width characters go; the domain becomes lower-case A-labels by UTS-46 (non-transitional)
     without a trailing dot; the local part is NFKC-casefolded, its dots and `+tag` kept.
     """
+    if len(text) <= _CANONICAL_CHARS and _CANONICAL.fullmatch(text):
+        return text
     if len(text) <= CACHED_CHARS:
         return _email(text)
     return _email.__wrapped__(text) if len(text) <= READ_CHARS else None
