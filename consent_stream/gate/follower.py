@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from consent_stream.gate.clock import Clock
 from consent_stream.gate.reading import Reading, Record
 from consent_stream.gate.replica import Origin, ReplicaFault
-from consent_stream.gate.source import Inspector, Lost, Source, Unfit, log, open_consumer, places
+from consent_stream.gate.source import Inspector, Lost, Source, Unfit, active_generation, log, open_consumer, places
 from consent_stream.settings import Settings
 
 BATCH = 10_000  # records taken in at once: one transaction of the replica
@@ -28,7 +28,9 @@ class Follower:
 
     def __init__(self, settings: Settings, source: Source, reading: Reading, clock: Clock) -> None:
         self._settings, self._source, self._reading, self._clock = settings, source, reading, clock
-        self._control_next = 0  # where consent.control is read on
+        self._source_of_first = source
+        self.turn = 0  # odd while records are taken in: then more was heard of than is in the replica
+        self.control_next = 0  # where consent.control is read on; what lies before is obeyed, between two turns
         self._behind: dict[tuple[str, int], int] = {}  # partitions whose end at the start has not been seen yet
         self._closing = threading.Event()
         # Daemon: a mailer that forgets to close its gate can still end.
@@ -72,6 +74,7 @@ class Follower:
         try:
             if not self._greet(consumer):
                 return
+            self._source = self._source_of_first.at(active_generation(consumer, self._settings, self._source))
             inspector = Inspector(self._settings, self._source)
             origin = inspector.origin(consumer)
             kept = self._reading.begin(origin)
@@ -80,7 +83,7 @@ class Follower:
             listed = [(place, end) for place, end in ends.items() if place.topic == self._source.suppression]
             self._reading.expect(sum(end - place.offset for place, end in listed))
             consumer.assign(list(ends))
-            self._control_next = next(place.offset for place in ends if place.topic == self._source.control)
+            self.control_next = next(place.offset for place in ends if place.topic == self._source.control)
             self._behind = {(place.topic, place.partition): end for place, end in ends.items()}
             self._follow(consumer, inspector, origin)
         finally:
@@ -108,11 +111,18 @@ class Follower:
             first = consumer.poll(IDLE_SECONDS)
             if first is not None:
                 self._take_in([first, *consumer.consume(BATCH, 0)])
+                self._see_generation()
             self._reading.pulse()
-            self._reading.control_proven(watch.proven(self._control_next, self._clock.steady()))
+            self._reading.control_proven(watch.proven(self.control_next, self._clock.steady()))
             if self._clock.steady() > recheck and self._reading.trouble is None:
                 self._check_again(consumer, inspector, origin)
                 recheck = self._clock.steady() + RECHECK
+
+    def _see_generation(self) -> None:
+        """The list may not be the one to obey any more. Then none of the new one is known yet, and the old one is over."""
+        told = self._reading.control
+        if told.active not in (told.generation, None) and (self._source.control, 0) not in self._behind:
+            raise Lost(f"generation {told.active} is to be obeyed now")
 
     def _check_again(self, consumer: Consumer, inspector: Inspector, origin: Origin) -> None:
         """The list may have been made anew, or told to forget, while we read it."""
@@ -128,7 +138,11 @@ class Follower:
     def _take_in(self, messages: Sequence[Message]) -> None:
         records = [message for message in messages if message.error() is None]
         if records:
-            self._take(records)
+            self.turn += 1
+            try:
+                self._take(records)
+            finally:
+                self.turn += 1
         if len(records) < len(messages):
             for message in messages:
                 if (error := message.error()) is not None:
@@ -146,7 +160,7 @@ class Follower:
         control = [each for each in messages if each.topic() == name]
         lists = [each for each in messages if each.topic() != name] if control else messages
         if control:
-            self._control_next = control[-1].offset() + 1
+            self.control_next = control[-1].offset() + 1
             self._reading.take_control(
                 [Record(each.partition(), each.offset(), each.key(), each.value()) for each in control]
             )
@@ -160,7 +174,7 @@ class Follower:
         code = error.code()
         if code == KafkaError._PARTITION_EOF:
             if message.topic() == self._source.control:  # records that compaction took leave no other sign
-                self._control_next = max(self._control_next, message.offset())
+                self.control_next = max(self.control_next, message.offset())
             self._behind.pop((message.topic(), message.partition()), None)
         elif code in OFFSET_GONE:
             raise Lost(f"topic {message.topic()}, partition {message.partition()}: the offset is gone", forget=True)

@@ -21,6 +21,7 @@ from consent_stream.gate.replica import Notes, Offsets, Origin, Pair, Replica, R
 from consent_stream.gate.rows import settle
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.keys import HEARTBEAT_KEY, SUBJECT_KEY_BYTES
+from consent_stream.wire.topics import generation_of
 from consent_stream.wire.vector import Heartbeat, decode_heartbeat
 
 SPOOL_FROM = 100_000  # records ahead of an empty store; fewer are through before sorting pays
@@ -82,7 +83,7 @@ class Reading:
     def begin(self, origin: Origin) -> Offsets:
         """A session with Kafka starts: nothing heard before holds until it has caught up again."""
         self._lose("catching up", None, note=False)
-        self.control.begin()
+        self.control.begin(generation_of(origin.topic))
         self.control_at = None
         self.freshness = Freshness(origin.partitions)
         self._quiet, self._origin = True, origin.topic

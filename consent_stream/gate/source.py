@@ -12,7 +12,10 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from consent_stream.gate.controlwatch import ControlWatch
 from consent_stream.gate.replica import Origin
 from consent_stream.settings import Settings
-from consent_stream.wire.topics import CONTROL, SUPPRESSION
+from consent_stream.topics import read_control
+from consent_stream.wire.avro import WireError
+from consent_stream.wire.control import ACTIVE, FIRST, decode_active
+from consent_stream.wire.topics import CONTROL, SUPPRESSION, of_generation
 
 TIMEOUT = 10.0  # seconds for one answer
 RECONNECT_MS = 1000  # a mailer must not stay stale for much longer than its Kafka was away
@@ -42,10 +45,29 @@ class Source(NamedTuple):
 
     @classmethod
     def of(cls, channel: str, prefix: str) -> Source:
-        """Errors: ValueError for a channel that has no list."""
+        """Those of the first generation. Errors: ValueError for a channel that has no list."""
         if channel not in SUPPRESSION:
             raise ValueError(f"channel {channel!r} is none of {', '.join(SUPPRESSION)}")
         return cls(SUPPRESSION[channel].full(prefix), CONTROL.full(prefix))
+
+    def at(self, generation: int) -> Source:
+        """Those of another generation."""
+        return self._replace(suppression=of_generation(self.suppression, generation))
+
+
+def active_generation(consumer: Consumer, settings: Settings, source: Source) -> int:
+    """Whose list is to be obeyed. Where the control topic is not there yet, the first: `Inspector` says what is wrong.
+
+    Errors: KafkaException; Unfit when the record of it cannot be read.
+    """
+    found = consumer.list_topics(source.control, timeout=TIMEOUT).topics.get(source.control)
+    if found is None or found.error is not None or not found.partitions:
+        return FIRST.generation
+    record = read_control(settings).get(ACTIVE)
+    try:
+        return FIRST.generation if record is None else decode_active(record).generation
+    except WireError as error:
+        raise Unfit(f"topic {source.control}: {error}") from error
 
 
 class Inspector:

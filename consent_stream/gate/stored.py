@@ -23,6 +23,7 @@ from consent_stream.gate.lmdb_reader import LmdbReader, Snapshot
 from consent_stream.gate.reading import VALUE
 from consent_stream.gate.replica import ReplicaFault
 from consent_stream.wire.avro import WireError
+from consent_stream.wire.topics import generation_of
 from consent_stream.wire.vector import decode_heartbeat
 
 SILENT = 3_000_000  # microseconds without a word after which a follower is missed; it says one a second
@@ -152,7 +153,8 @@ class StoredReading:
             if before is not None and before.told == told is not None:
                 control = before.control
             else:
-                control = Control(self._policy, Counter())  # the follower counts what it cannot read
+                generation = 0 if head is None else generation_of(head.origin)
+                control = Control(self._policy, Counter(), generation)  # the follower counts what it cannot read
                 for name, note in snapshot.notes(CONTROL).items():
                     if head is not None and name.hex() in head.names:
                         control.take(name, note[1:] if note[:1] == VALUE else None)

@@ -4,6 +4,7 @@ A setting that decides whether a "no" can vanish is fatal when wrong: the worker
 difference that `consent-stream topics apply` puts right.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -39,7 +40,7 @@ class Topic:
 
     def full(self, prefix: str = "", generation: int = 0) -> str:
         """The name in the cluster: `prefix` (may be empty) put before, and the generation behind, but for the first."""
-        return prefix + self.name + (f".g{generation}" if generation and self.rebuilt else "")
+        return of_generation(prefix + self.name, generation if self.rebuilt else 0)
 
     def settings(self, replication: int) -> dict[str, str]:
         """The topic-level configuration, all of it, for `replication` copies of each partition."""
@@ -53,6 +54,17 @@ class Topic:
             "unclean.leader.election.enable": "false",
             **self.config,
         }
+
+
+def of_generation(name: str, generation: int) -> str:
+    """The full name of a topic that is rebuilt, from that of the first generation."""
+    return f"{name}.g{generation}" if generation else name
+
+
+def generation_of(name: str) -> int:
+    """The generation in a full name of a topic that is rebuilt."""
+    found = re.search(r"\.g([1-9]\d*)$", name)
+    return int(found.group(1)) if found else 0
 
 
 # All that is kept of one person is bounded (registers), and so is what one event can say; at their longest, ids, scopes

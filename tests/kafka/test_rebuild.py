@@ -12,7 +12,9 @@ import orjson
 import pytest
 from confluent_kafka import Producer
 
-from consent_stream.domain.facts import Restriction
+from consent_stream import Gate
+from consent_stream.domain.facts import EMAIL, Fact, Restriction
+from consent_stream.domain.nodes import node
 from consent_stream.topics import active_generation
 from consent_stream.wire.ledger import decode_fact, encode_fact
 from consent_stream.wire.state import decode_registers
@@ -73,16 +75,25 @@ def test_a_generation_that_lost_a_no_is_not_activated_unless_it_is_approved(
         deployment.worker("anew", "--generation", "1").start().await_ready()
         code, told = compare(deployment)
         assert (code, told["equal"]) == (1, False)
-        assert told["topics"]["consent.state"]["keys"] == [lost.hex()]
+        assert told["topics"]["consent.state"]["keys"] == [lost.key.hex()]
         refused = activate(deployment, "1", "--list", str(tmp_path / "freer.txt"))
         assert refused.returncode == 1
-        assert lost.hex() in refused.stderr
+        assert lost.key.hex() in refused.stderr
         assert active_generation(deployment.settings) == 0
-        assert (tmp_path / "freer.txt").read_text() == f"{lost.hex()}\n"
-        assert activate(deployment, "1", "--approve", str(tmp_path / "freer.txt")).returncode == 0
-        assert active_generation(deployment.settings) == 1
-        back = activate(deployment, "0")  # to what denies more: nothing to approve of
-        assert back.returncode == 0, back.stderr
+        assert (tmp_path / "freer.txt").read_text() == f"{lost.key.hex()}\n"
+        with Gate(deployment.settings, store=tmp_path / "replica") as gate:
+            assert gate.wait_ready(20)
+            assert "legal" in reasons(gate, lost)
+            assert activate(deployment, "1", "--approve", str(tmp_path / "freer.txt")).returncode == 0
+            assert active_generation(deployment.settings) == 1
+            await_that("the gate obeys the new generation", lambda: gate.wait_ready(1) and not reasons(gate, lost), 20)
+            back = activate(deployment, "0")  # to what denies more: nothing to approve of
+            assert back.returncode == 0, back.stderr
+            await_that("the gate obeys the old one again", lambda: "legal" in reasons(gate, lost), 20)
+        with Gate(deployment.settings, store=tmp_path / "replica") as again:  # control holds every switch there was
+            assert again.wait_ready(20)
+            assert again.status().alarms == {}
+            assert "legal" in reasons(again, lost)
 
 
 def test_the_command_works_on_as_a_worker_until_it_is_told_to_end(kafka: str, prefix: str, tmp_path: Path) -> None:
@@ -135,12 +146,17 @@ def activate(deployment: Deployment, *arguments: str) -> subprocess.CompletedPro
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=False)
 
 
-def tell_the_live_ledger_alone(deployment: Deployment) -> bytes:
-    """A no that the new generation never hears of, as if a defect had lost it there; its key."""
+def reasons(gate: Gate, lost: Fact) -> set[str]:
+    """Those that matter here; whether there is a grant does not."""
+    return set(gate.check(tenant=lost.tenant, key=lost.key.hex()).reasons) & {"legal", "not_ready", "stale"}
+
+
+def tell_the_live_ledger_alone(deployment: Deployment) -> Fact:
+    """A no that the new generation never hears of, as if a defect had lost it there."""
     deployment.generation = 0
     facts = [decode_fact(each.key, each.value or b"") for each in deployment.read(LEDGER)]
-    fact = next(fact for fact in facts if fact.parts and type(fact.parts[0]) is Restriction and not fact.derived)
-    part = fact.parts[0]._replace(kind="legal", open=False, id="extra")  # type: ignore[call-arg]
+    fact = next(fact for fact in facts if fact.channels == EMAIL and fact.parts and not fact.derived)
+    part = Restriction("legal", node("marketing", "email", "*"), False, fact.received, "extra", "/staff", "x")
     told = fact._replace(id="extra", parts=(part,))
     producer = Producer(deployment.settings.producer())
     producer.produce(LEDGER.full(deployment.prefix), encode_fact(told), told.key)
@@ -151,4 +167,4 @@ def tell_the_live_ledger_alone(deployment: Deployment) -> bytes:
         return any(r.kind == "legal" for r in decode_registers(state[told.key] or b"").restrictions.values())
 
     await_that("the live table has it", folded, 20)
-    return told.key
+    return told
