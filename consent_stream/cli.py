@@ -22,6 +22,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "keys": ("keys", "Root key files: `keys new`."),
     "topics": ("topics", "Make or compare the topics: `topics apply`, `topics diff`."),
     "worker": ("worker", "The processor: events in, suppression lists out."),
+    "compare": ("compare", "Are two generations of state and lists the same, and where not."),
+    "activate": ("activate", "Which generation's lists the gates obey."),
     "rebuild": ("rebuild", "Make state and lists anew beside the live ones, from the ledger."),
     "publish": ("publish", "Send events, one a line, and print their receipts."),
     "import": ("import_", "Lists that you have, as events: suppressions, bounces, complaints, subscribers."),

@@ -10,12 +10,13 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 
+from consent_stream.control import publish_control
 from consent_stream.domain.policy import Policy, PolicyError, read_policy
 from consent_stream.keyfile import DEVELOPMENT_WARNING, load_keys
 from consent_stream.logthrottle import Throttle
@@ -39,7 +40,7 @@ from consent_stream.wire.control import (
     named,
 )
 from consent_stream.wire.keys import Keyring
-from consent_stream.wire.topics import CONTROL, EVENTS, LEDGER
+from consent_stream.wire.topics import EVENTS, LEDGER
 
 log = logging.getLogger(__name__)
 RETRY_S = 2.0
@@ -161,25 +162,6 @@ def check_keys(keyring: Keyring, control: Mapping[bytes, bytes], generation: int
         )
     if gone := keyring.lacking(told):
         log.warning("the key file lacks key %s, under which rows stand: they are out of reach now", ", ".join(gone))
-
-
-def publish_control(settings: Settings, records: Iterable[tuple[bytes, bytes]]) -> None:
-    """Tell every gate, and the next worker, what belongs together: partitions, policy, keys, topics.
-
-    Errors: KafkaException when the broker does not take it.
-    """
-    producer = Producer(settings.producer(**{"log_level": 2}))
-    failed: list[Any] = []
-
-    def proven(error: Any, _message: Any) -> None:
-        if error is not None:
-            failed.append(error)
-
-    topic = CONTROL.full(settings.topic_prefix)
-    for key, value in records:
-        producer.produce(topic, value, key, 0, on_delivery=proven)
-    if producer.flush(30) or failed:
-        raise KafkaException(failed[0] if failed else "the broker did not answer")
 
 
 def _patiently(ask: Callable[[], T]) -> T:

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 
 from consent_stream.commands.compare import Uncompared, compared
 from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.control import publish_control
 from consent_stream.domain.policy import Policy
 from consent_stream.rebuild.activate import needed, read_approval
 from consent_stream.settings import Settings
@@ -94,6 +95,4 @@ def _policy(control: dict[bytes, bytes], generation: int) -> Policy:
 
 
 def _activate(settings: Settings, active: Active) -> None:
-    from consent_stream.worker import publish_control
-
     publish_control(settings, [encode_active(active)])

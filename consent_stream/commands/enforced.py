@@ -45,7 +45,10 @@ def await_enforced(settings: Settings, furthest: Mapping[int, int], seconds: flo
     deadline = time.monotonic() + seconds
     settings = replace(settings, keys=None)
     with ExitStack() as stack:
-        gates = {each: stack.enter_context(Gate(settings, channel=each, store=Rowless())) for each in SUPPRESSION}
+        gates = {
+            each: stack.enter_context(Gate(settings, channel=each, store=Rowless(), report=False))
+            for each in SUPPRESSION
+        }
         for channel, gate in gates.items():
             for partition, offset in furthest.items():
                 if not gate.wait_for((partition, offset), max(0.0, deadline - time.monotonic())):

@@ -21,6 +21,7 @@ from consent_stream.gate.lmdb_replica import LmdbReplica
 from consent_stream.gate.question import Question
 from consent_stream.gate.reading import Reading
 from consent_stream.gate.replica import MemoryReplica, Replica
+from consent_stream.gate.reporting import Author, Reporter
 from consent_stream.gate.sending import Desk, Sending
 from consent_stream.gate.sendlog import KafkaSendLog
 from consent_stream.gate.sift import Sifted, sift
@@ -41,7 +42,8 @@ class Status:
     """How a gate stands. Times as in `Verdict`; `settled_*` are for questions without a contact.
 
     ready: answers are given now. trouble: one line on what is wrong, None when nothing is. entries: keys with a row.
-    alarms: how often something came that should not: `null_value`, `unreadable_value`, `foreign_key`, … .
+    alarms: how often something came that should not: `null_value`, `unreadable_value`, `foreign_key`, …; and what was
+    not taken: `sends_lost`, `reports_refused`.
     silent: partitions of the list that have not yet spoken for every partition of `consent.events`.
     clock_behind: seconds that a writer's clock is before ours; beyond the limit nothing counts as fresh.
     """
@@ -73,7 +75,8 @@ class Gate:
     policy: decide by this one and not by the one that the worker publishes. staleness_limit: seconds an answer may be
     behind what was accepted. store: a directory for a replica that is warm at the next start, or a `Replica`; default
     in memory. follow: False to read a directory that another process keeps up to date, `consent-stream gate follow` or
-    another gate: no thread, no link to Kafka, and any number of such processes.
+    another gate: no thread, no link to Kafka, and any number of such processes. report: say once a second in
+    `consent.gates` how far this gate has got, as `consent-stream barrier` needs it; False for one that no mailer asks.
 
     Starting does not wait: a Kafka that is away shows in `status()`, and every answer is a denial until it is there.
     Errors: SettingsError, KeyFileError, ValueError or TypeError for a wrong argument; ReplicaFault for a bad store.
@@ -91,6 +94,7 @@ class Gate:
         staleness_limit: float = 10.0,
         store: Replica | PathLike[str] | str | None = None,
         follow: bool = True,
+        report: bool = True,
         clock: Clock | None = None,
         **kafka: Any,
     ) -> None:
@@ -108,9 +112,10 @@ class Gate:
         self._list = source.suppression
         self._reading: Reading | StoredReading
         self._follower: Follower | None = None
+        self._reporter: Reporter | None = None
         if follow:
-            self._reading = Reading(_replica(store), policy, clock)
-            self._follower = Follower(settings, source, self._reading, clock)
+            self._reading = reading = Reading(_replica(store), policy, clock)
+            self._follower = Follower(settings, source, reading, clock)
         elif isinstance(store, str | PathLike):
             self._reading = StoredReading(Path(store), SUPPRESSION[channel].name, policy, clock)
         else:
@@ -120,6 +125,10 @@ class Gate:
         self._desk = Desk(lambda asked: self.check(**asked._asdict()), channel, keyring, clock, self._sends)
         if self._follower is not None:
             self._follower.start()
+        if self._follower is not None and report:
+            author = Author(self._who, channel, staleness_limit, reading, self._follower, self.status, clock)
+            self._reporter = Reporter(settings, author.compose)
+            self._reporter.start()
 
     def __enter__(self) -> Self:
         return self
@@ -134,9 +143,13 @@ class Gate:
         """End the thread and close the store. Every later answer is `not_ready`."""
         if self._reading.phase != "closed":
             self._sends.close()
+            if self._reporter is not None:
+                self._reporter.stop()
             if self._follower is not None:
                 self._follower.close()
             self._reading.close()
+            if self._reporter is not None:
+                self._reporter.farewell()
             if isinstance(self._reading, Reading):
                 self._reading.replica.close()
 
@@ -279,7 +292,7 @@ class Gate:
             ready=not settled.gap,
             trouble=trouble,
             entries=len(reading),
-            alarms=reading.told_alarms() + Counter(sends_lost=self._sends.lost),
+            alarms=reading.told_alarms() + Counter(sends_lost=self._sends.lost, reports_refused=self._refused()),
             applied_through=applied.fresh and applied.fresh.through,
             staleness=applied.age / 1e6 if applied.fresh else None,
             settled_through=settled.fresh and settled.fresh.through,
@@ -291,6 +304,12 @@ class Gate:
     def progress(self) -> tuple[int, int]:
         """Records of the list read since the session with Kafka began, and how many lay ahead of it then."""
         return self._reading.progress
+
+    def _who(self) -> tuple[str, str]:
+        return self._sends.gate, self._sends.sender
+
+    def _refused(self) -> int:
+        return 0 if self._reporter is None else self._reporter.refused
 
     def _wait(self, seconds: float, reached: Callable[[], bool]) -> bool:
         deadline = time.monotonic() + seconds

@@ -24,6 +24,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "keyfile": (set(), set()),
     "logthrottle": (set(), set()),
     "topics": ({"settings", "wire"}, {"confluent_kafka"}),
+    "control": ({"settings", "wire"}, {"confluent_kafka"}),
     "publisher": ({"settings", "wire"}, {"confluent_kafka"}),
     "rebuild": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "orjson", "lmdb"}),
     # Faust made fit. It knows nothing of consent, so not even the wire.
@@ -31,9 +32,9 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "topology": (LEAVES | {"domain", "wire", "engine", "topics"}, {"faust", "confluent_kafka", "orjson", *METRICS}),
     # A core install has a gate and no Faust.
     "gate": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "lmdb", "orjson", "zstandard", "pyarrow"}),
-    "sidecar": ({"domain", "gate", "keyfile"}, {"aiohttp", "orjson", *METRICS}),
     # A gate for mailers' tests, fed by the functions of the worker.
     "testing": ({"domain", "wire", "topology", "gate"}, {"orjson", "pytest"}),
+    "sidecar": ({"domain", "gate", "keyfile"}, {"aiohttp", "orjson", *METRICS}),
     # A dry run takes rows in and folds them by the functions of the worker.
     "importing": (
         {"settings", "domain", "wire", "topology", "gate", "publisher"},
