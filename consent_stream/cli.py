@@ -32,6 +32,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "explain": ("explain", "Why a gate answers as it does."),
     "scrub": ("scrub", "Clean a list before it is mailed."),
     "gate": ("gate", "Gates as processes of their own."),
+    "barrier": ("barrier", "Is an accepted event enforced at every gate, and which lag."),
+    "stop-sending": ("stop_sending", "The kill switch: every gate denies."),
+    "resume": ("resume", "Take back what stop-sending stopped."),
+    "stops": ("stops", "Which kill switches are on, and who turned them."),
     "late-sends": ("late_sends", "Messages handed over after their withdrawal could be obeyed."),
     "simulate": ("simulate", "Run scenario files without a broker."),
 }

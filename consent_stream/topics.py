@@ -219,9 +219,14 @@ def active_generation(settings: Settings) -> int:
 
 
 def read_control(settings: Settings) -> dict[bytes, bytes]:
-    """The newest record of every name in `consent.control`. Errors: KafkaException when Kafka does not answer."""
+    """The newest value of every name in `consent.control`. Errors: KafkaException when Kafka does not answer."""
+    return {key: value for key, value in read_control_whole(settings).items() if value is not None}
+
+
+def read_control_whole(settings: Settings) -> dict[bytes, bytes | None]:
+    """As `read_control`, with the names whose newest value is null: to some readers a null says something."""
     control = TopicPartition(CONTROL.full(settings.topic_prefix), 0)
-    newest: dict[bytes, bytes] = {}
+    newest: dict[bytes, bytes | None] = {}
     reader = Consumer(settings.consumer(**{"group.id": "control-unused", "log_level": 0}))  # no group is joined
     try:
         control.offset, end = reader.get_watermark_offsets(control, timeout=TIMEOUT)
@@ -237,7 +242,7 @@ def read_control(settings: Settings) -> dict[bytes, bytes]:
                 raise KafkaException(message.error())
             control.offset = message.offset() + 1
             key, value = message.key(), message.value()
-            if key is not None and value is not None:
+            if key is not None:
                 newest[key] = value
     finally:
         reader.close()

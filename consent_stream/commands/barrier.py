@@ -1,0 +1,118 @@
+"""`consent-stream barrier`: is an accepted event enforced at every gate."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from confluent_kafka import KafkaException
+from rich.console import Console
+from rich.table import Table
+
+from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.inspection.barrier import Barrier, GateState
+from consent_stream.settings import Settings
+
+LISTS = ("email", "sms", "sharing")
+
+
+class Unanswered(click.ClickException):
+    """What was asked cannot be answered."""
+
+    exit_code = 2
+
+
+@click.command()
+@click.argument("receipts", metavar="RECEIPT…", nargs=-1, required=True)
+@click.option("--wait", type=Seconds(), default=0.0, metavar="SECONDS", help="Until enforced; exit 1 if not in time.")
+@click.option("--channel", "channels", type=click.Choice(LISTS), multiple=True, help="Gates of this list alone.")
+@click.option(
+    "--applied", is_flag=True, help="For questions that name the contact. Default: for all, those without it too."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@settings_options()
+def command(
+    settings: Settings, receipts: tuple[str, ...], wait: float, channels: tuple[str, ...], applied: bool, as_json: bool
+) -> int:
+    """Say at how many gates events are enforced, and which lag. RECEIPT is PARTITION:OFFSET, as `publish` prints it.
+
+    Gates tell once a second in consent.gates how far they have got. Exit 0: enforced at all of them, 1: not, or
+    there is no gate, 2: no answer, or no such event.
+
+    \b
+    consent-stream barrier 3:1742
+    consent-stream barrier 3:1742 5:88 --wait 10 --json
+    """
+    from consent_stream.inspection.barrier import events_lag
+    from consent_stream.inspection.gatereports import await_barrier, beyond_the_end
+    from consent_stream.inspection.topicread import Unread
+    from consent_stream.topics import Unreachable, active_generation
+
+    wanted = _wanted(receipts)
+    try:
+        if missing := beyond_the_end(settings, wanted):
+            raise Unanswered(f"no such event in consent.events: {', '.join(missing)}")
+        lag = events_lag(wanted, settled=not applied, generation=active_generation(settings))
+        found = await_barrier(settings, lag, channels, wait)
+    except (Unread, Unreachable) as error:
+        raise Unanswered(str(error)) from error
+    except KafkaException as error:
+        raise Unanswered(f"Kafka did not answer, or refused: {error.args[0]}") from error
+    tell(found, "enforced", as_json)
+    return 0 if found.passed else 1
+
+
+def _wanted(receipts: tuple[str, ...]) -> dict[int, int]:
+    wanted: dict[int, int] = {}
+    for receipt in receipts:
+        partition, colon, offset = receipt.partition(":")
+        if not (colon and partition.isascii() and offset.isascii() and partition.isdigit() and offset.isdigit()):
+            raise click.BadParameter(f"{receipt!r} is not PARTITION:OFFSET", param_hint="RECEIPT")
+        wanted[int(partition)] = max(int(offset), wanted.get(int(partition), 0))
+    return wanted
+
+
+def tell(found: Barrier, what: str, as_json: bool) -> None:
+    """What is so at which gates, for people or as JSON."""
+    if as_json:
+        click.echo(json.dumps(fields(found)))
+        return
+    console = Console(highlight=False)
+    if not found.gates:
+        console.print("no gate has reported in consent.gates: is any mailer running?")
+        return
+    since = f" since {_clock(found.since)}" if found.since is not None else ""
+    console.print(f"{what} at {found.reached} of {len(found.gates)} gates{since}")
+    rest = [each for each in found.gates if each.state != "reached"]
+    if rest:
+        console.print(_table(rest))
+
+
+def _table(rest: list[GateState]) -> Table:
+    table = Table("gate", "host", "list", "state", "last word", "", box=None, pad_edge=False)
+    for each in rest:
+        report = each.report
+        why = "; ".join(filter(None, (each.lag, report.trouble)))
+        if each.state == "silent":
+            limit = report.staleness_limit / 1e6
+            why = f"{why or 'was there'}; cut off from Kafka it denies after {limit:g} s"
+        table.add_row(report.name, report.host, report.list, each.state, _clock(report.written), why)
+    return table
+
+
+def fields(found: Barrier) -> dict[str, Any]:
+    """As JSON has it. Times in microseconds."""
+    gates = [
+        {
+            "gate": each.report.gate, "name": each.report.name, "host": each.report.host, "list": each.report.list,
+            "state": each.state, "since": each.since, "lag": each.lag, "trouble": each.report.trouble,
+        }
+        for each in found.gates
+    ]  # fmt: skip
+    return {"passed": found.passed, "reached": found.reached, "of": len(gates), "since": found.since, "gates": gates}
+
+
+def _clock(instant: int) -> str:
+    return datetime.fromtimestamp(instant / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
