@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
 
 import click
-from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.table import Table
 
 from consent_stream.commands.options import Seconds, settings_options
-from consent_stream.inspection.barrier import Barrier, GateState
+from consent_stream.inspection.barrier import Barrier, GateState, members
 from consent_stream.settings import Settings
 
 LISTS = ("email", "sms", "sharing")
@@ -45,21 +43,14 @@ def command(
     consent-stream barrier 3:1742
     consent-stream barrier 3:1742 5:88 --wait 10 --json
     """
-    from consent_stream.inspection.barrier import events_lag
-    from consent_stream.inspection.gatereports import await_barrier, beyond_the_end
+    from consent_stream.inspection.gatereports import NoSuchEvent, await_events
     from consent_stream.inspection.topicread import Unread
-    from consent_stream.topics import Unreachable, active_generation
 
     wanted = _wanted(receipts)
     try:
-        if missing := beyond_the_end(settings, wanted):
-            raise Unanswered(f"no such event in consent.events: {', '.join(missing)}")
-        lag = events_lag(wanted, settled=not applied, generation=active_generation(settings))
-        found = await_barrier(settings, lag, channels, wait)
-    except (Unread, Unreachable) as error:
+        found = await_events(settings, wanted, channels, settled=not applied, seconds=wait)
+    except (Unread, NoSuchEvent) as error:
         raise Unanswered(str(error)) from error
-    except KafkaException as error:
-        raise Unanswered(f"Kafka did not answer, or refused: {error.args[0]}") from error
     tell(found, "enforced", as_json)
     return 0 if found.passed else 1
 
@@ -77,7 +68,7 @@ def _wanted(receipts: tuple[str, ...]) -> dict[int, int]:
 def tell(found: Barrier, what: str, as_json: bool) -> None:
     """What is so at which gates, for people or as JSON."""
     if as_json:
-        click.echo(json.dumps(fields(found)))
+        click.echo(json.dumps(members(found)))
         return
     console = Console(highlight=False)
     if not found.gates:
@@ -100,18 +91,6 @@ def _table(rest: list[GateState]) -> Table:
             why = f"{why or 'was there'}; cut off from Kafka it denies after {limit:g} s"
         table.add_row(report.name, report.host, report.list, each.state, _clock(report.written), why)
     return table
-
-
-def fields(found: Barrier) -> dict[str, Any]:
-    """As JSON has it. Times in microseconds."""
-    gates = [
-        {
-            "gate": each.report.gate, "name": each.report.name, "host": each.report.host, "list": each.report.list,
-            "state": each.state, "since": each.since, "lag": each.lag, "trouble": each.report.trouble,
-        }
-        for each in found.gates
-    ]  # fmt: skip
-    return {"passed": found.passed, "reached": found.reached, "of": len(gates), "since": found.since, "gates": gates}
 
 
 def _clock(instant: int) -> str:

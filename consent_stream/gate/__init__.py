@@ -2,8 +2,8 @@
 
 Needs the core install alone. The parts: `freshness` (heartbeats → how old), `rows` (which record stands), `control`
 (policy and switches), `reading` (the state of a gate), `question` (which keys), `checker` (the answer), `source` and
-`follower` (Kafka), `replica` and `lmdb_replica` (where rows are kept), `known`, `lmdb_reader` and `stored` (the same, as
-other processes read it), `gate` (the interface).
+`follower` (Kafka), `replica` and `lmdb_replica` (where rows are kept), `known`, `lmdb_reader` and `stored` (the same,
+as other processes read it), `gate` (the interface).
 """
 
 from consent_stream.gate.gate import Gate, Status

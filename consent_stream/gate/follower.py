@@ -36,6 +36,11 @@ class Follower:
         # Daemon: a mailer that forgets to close its gate can still end.
         self._thread = threading.Thread(target=self._run, name=f"gate {source.suppression}", daemon=True)
 
+    @property
+    def list(self) -> str:
+        """The topic that is followed, of the generation that is to be obeyed."""
+        return self._source.suppression
+
     def start(self) -> None:
         """Begin; returns at once."""
         self._thread.start()
@@ -119,7 +124,7 @@ class Follower:
                 recheck = self._clock.steady() + RECHECK
 
     def _see_generation(self) -> None:
-        """The list may not be the one to obey any more. Then none of the new one is known yet, and the old one is over."""
+        """The list may not be the one to obey any more: then it is over, and none of the new one is known yet."""
         told = self._reading.control
         if told.active not in (told.generation, None) and (self._source.control, 0) not in self._behind:
             raise Lost(f"generation {told.active} is to be obeyed now")

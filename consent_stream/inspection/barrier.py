@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from consent_stream.wire.gate_report import GateReport
 
@@ -113,3 +113,15 @@ def control_lag(offset: int) -> Lag:
         return None if report.control > offset else f"has read consent.control to {report.control}"
 
     return lag
+
+
+def members(found: Barrier) -> dict[str, Any]:
+    """As JSON has it. Times in microseconds."""
+    gates = [
+        {
+            "gate": each.report.gate, "name": each.report.name, "host": each.report.host, "list": each.report.list,
+            "state": each.state, "since": each.since, "lag": each.lag, "trouble": each.report.trouble,
+        }
+        for each in found.gates
+    ]  # fmt: skip
+    return {"passed": found.passed, "reached": found.reached, "of": len(gates), "since": found.since, "gates": gates}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
-from consent_stream.inspection.barrier import Barrier, Lag, Reports
-from consent_stream.inspection.topicread import consumer, partitions, read
+from confluent_kafka import KafkaException
+
+from consent_stream.inspection.barrier import Barrier, Lag, Reports, events_lag
+from consent_stream.inspection.topicread import Unread, consumer, partitions, read
 from consent_stream.settings import Settings
+from consent_stream.topics import Unreachable, active_generation
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.gate_report import GateReport, decode_report
 from consent_stream.wire.topics import EVENTS, GATES
@@ -41,8 +44,29 @@ def _read(settings: Settings, since: int | None) -> Iterator[GateReport]:
                 continue
 
 
-def beyond_the_end(settings: Settings, wanted: Mapping[int, int]) -> list[str]:
-    """Receipts, by partition, of events that there are not. Errors: Unread."""
+class NoSuchEvent(Exception):
+    """A receipt of no event. The text is one line that names it."""
+
+
+def await_events(
+    settings: Settings, wanted: Mapping[int, int], channels: tuple[str, ...], *, settled: bool, seconds: float = 0
+) -> Barrier:
+    """As `await_barrier`, of events up to these offsets, by partition; settled: see `events_lag`.
+
+    Errors: NoSuchEvent; Unread when Kafka does not answer or a topic is not there.
+    """
+    if missing := _beyond_the_end(settings, wanted):
+        raise NoSuchEvent(f"no such event in consent.events: {', '.join(missing)}")
+    try:
+        generation = active_generation(settings)
+    except (Unreachable, WireError) as error:
+        raise Unread(str(error)) from error
+    except KafkaException as error:
+        raise Unread(f"Kafka did not answer, or refused: {error.args[0]}") from error
+    return await_barrier(settings, events_lag(wanted, settled=settled, generation=generation), channels, seconds)
+
+
+def _beyond_the_end(settings: Settings, wanted: Mapping[int, int]) -> list[str]:
     reader = consumer(settings)
     try:
         ends = partitions(reader, EVENTS.full(settings.topic_prefix))

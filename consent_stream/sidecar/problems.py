@@ -26,6 +26,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "wrong-host": (421, "This sidecar serves its own machine alone, under an address or as localhost."),
     "too-many": (429, "Too many requests are being answered."),
     "fault": (500, "The sidecar failed; this is no permission."),
+    "no-kafka": (503, "Kafka does not tell, so nobody can say."),
     "not-ready": (503, "At least one gate gives no answers now."),
 }
 BY_STATUS = {status: code for code, (status, _) in PROBLEMS.items() if status in (404, 405, 413)}

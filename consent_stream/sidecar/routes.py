@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -14,6 +14,9 @@ from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from consent_stream.gate import Verdict
+from consent_stream.inspection.barrier import Barrier, members
+from consent_stream.inspection.gatereports import NoSuchEvent
+from consent_stream.inspection.topicread import Unread
 from consent_stream.sidecar.answers import status_members, unanswered, verdict_members
 from consent_stream.sidecar.gates import Gates
 from consent_stream.sidecar.limits import Limits, Places
@@ -27,15 +30,21 @@ RECEIPT = re.compile(r"(\d{1,6}):(\d{1,18})", re.ASCII)
 YES, NO = ("1", "true"), ("0", "false")
 
 
+# (partition, offset), settled → the gates of all mailers; it blocks. Errors: NoSuchEvent, Unread.
+Everywhere = Callable[[tuple[int, int], bool], Barrier]
+
+
 @dataclass
 class Sidecar:
     """What the handlers share. closing: it ends soon, and says so to who asks whether it is ready.
 
+    everywhere: how it stands at all gates there are, of every host; None where nobody can be asked.
     ending: no new connection comes, and each that is open ends with its answer. under_way: requests being answered.
     """
 
     gates: Gates
     limits: Limits = field(default_factory=Limits)
+    everywhere: Everywhere | None = None
     closing: bool = False
     ending: bool = False
     under_way: int = 0
@@ -52,6 +61,7 @@ class Sidecar:
             web.post("/v1/check", self.check, expect_handler=expect),
             web.get("/v1/status", self.status, expect_handler=expect),
             web.get("/v1/receipts/{receipt}", self.receipt, expect_handler=expect),
+            web.get("/v1/barrier/{receipt}", self.barrier, expect_handler=expect),
             web.get("/v1/openapi.json", self.openapi, expect_handler=expect),
             web.get("/metrics", self.prometheus, expect_handler=expect),
             web.get("/readyz", self.readyz, expect_handler=expect),
@@ -67,13 +77,14 @@ class Sidecar:
                 verdict = self.gates.ask(asked)
                 return self._answer(verdict_members(verdict), [verdict])
             found = await self.gates.ask_all(asked)
-            members = {"answers": [_member(each) for each in found]}
-            return self._answer(members, [each for each in found if isinstance(each, Verdict)])
+            return self._answer(
+                {"answers": [_member(each) for each in found]}, [each for each in found if isinstance(each, Verdict)]
+            )
 
     async def status(self, request: web.Request) -> web.Response:
         """`GET /v1/status`."""
         gates = {channel: status_members(gate) for channel, gate in self.gates.by_channel.items()}
-        ready = not self.closing and all(members["ready"] for members in gates.values())
+        ready = not self.closing and all(each["ready"] for each in gates.values())
         return reply({"ready": ready, "closing": self.closing, "gates": gates})
 
     async def receipt(self, request: web.Request) -> web.Response:
@@ -89,6 +100,22 @@ class Sidecar:
                     break
                 await asyncio.sleep(GLANCE)
         return reply({"receipt": f"{place[0]}:{place[1]}", "enforced": all(gates.values()), "gates": gates})
+
+    async def barrier(self, request: web.Request) -> web.Response:
+        """`GET /v1/barrier/PARTITION:OFFSET`: at how many gates, of every host, that event is enforced."""
+        if not set(request.query) <= {"contact"}:
+            raise Problem("bad-receipt", "contact may be given, once")
+        place, _, contact, _ = self._receipt(request)
+        if self.everywhere is None:
+            raise Problem("no-kafka", "this sidecar reads stores and has no Kafka to ask", headers=SOON)
+        with self.waits.one():
+            try:
+                found = await asyncio.to_thread(self.everywhere, place, not contact)
+            except NoSuchEvent:
+                raise Problem("bad-receipt", "there is no such event", field="receipt") from None
+            except Unread as error:
+                raise Problem("no-kafka", str(error), headers=SOON) from error
+        return reply({"receipt": f"{place[0]}:{place[1]}", **members(found)})
 
     async def openapi(self, request: web.Request) -> web.Response:
         """`GET /v1/openapi.json`."""

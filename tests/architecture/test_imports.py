@@ -34,7 +34,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "gate": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "lmdb", "orjson", "zstandard", "pyarrow"}),
     # A gate for mailers' tests, fed by the functions of the worker.
     "testing": ({"domain", "wire", "topology", "gate"}, {"orjson", "pytest"}),
-    "sidecar": ({"domain", "gate", "keyfile"}, {"aiohttp", "orjson", *METRICS}),
+    "sidecar": ({"domain", "gate", "inspection", "keyfile"}, {"aiohttp", "orjson", *METRICS}),
     # A dry run takes rows in and folds them by the functions of the worker.
     "importing": (
         {"settings", "domain", "wire", "topology", "gate", "publisher"},

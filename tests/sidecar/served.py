@@ -66,9 +66,9 @@ class Client:
 
 
 @contextmanager
-def serving(gates, limits=None, access=None, more=()):
+def serving(gates, limits=None, access=None, more=(), everywhere=None):
     """A client of a sidecar around `gates` (by channel), and the sidecar itself."""
-    sidecar = Sidecar(Gates(gates), limits or Limits())
+    sidecar = Sidecar(Gates(gates), limits or Limits(), everywhere)
     bound = bind("127.0.0.1", 0)
     port = bound.getsockname()[1]
     loop, end, up = asyncio.new_event_loop(), asyncio.Event(), threading.Event()

@@ -5,15 +5,17 @@ import socket
 from openapi_spec_validator import validate
 
 from consent_stream.gate.verdict import Verdict
+from consent_stream.inspection.barrier import Reports, events_lag
 from consent_stream.sidecar.access import Access
 from consent_stream.sidecar.limits import Limits
 from consent_stream.sidecar.problems import PROBLEMS
 from tests.gate.made import ANA
+from tests.inspection.test_barrier import NOON, report
 from tests.sidecar import documented
 from tests.sidecar.served import JSON, serving, until
 
 GOOD = {"tenant": "acme", "email": ANA, "scope": "news"}
-GETS = ("/v1/status", "/v1/receipts/1:1", "/v1/openapi.json", "/metrics", "/readyz", "/livez")
+GETS = ("/v1/status", "/v1/receipts/1:1", "/v1/barrier/1:1", "/v1/openapi.json", "/metrics", "/readyz", "/livez")
 
 
 def test_the_document_is_sound():
@@ -45,13 +47,17 @@ def test_every_problem_has_a_status_that_is_described():
 def test_every_answer_that_is_described_can_be_had(gates):
     """`Client.ask` compares each with its description."""
     documented.seen.clear()
-    with serving(gates, Limits(concurrency=1, body_seconds=0.2, body=4096)) as (client, sidecar):
+    with serving(gates, Limits(concurrency=1, body_seconds=0.2, body=4096), everywhere=_everywhere) as (
+        client,
+        sidecar,
+    ):
         client.check(GOOD)
         client.check({"questions": [GOOD]})
         client.check(b"{")
         client.ask("POST", "/v1/check", b"{}", {"Content-Type": "text/plain"})
         client.check(GOOD, Host="gate.example.com")
         client.get("/v1/receipts/x")
+        client.get("/v1/barrier/x")
         for path in GETS:
             client.get(path)
             client.get(path, Host="gate.example.com")
@@ -64,11 +70,12 @@ def test_every_answer_that_is_described_can_be_had(gates):
         client.get("/readyz")
     with serving(gates, access=Access(b"a-token-of-the-tests")) as (client, _):
         client.check(GOOD)
-        for path in GETS[:4]:
+        for path in GETS[:5]:
             client.get(path)
     with serving({"email": _Unready()}) as (client, _):
         client.check(GOOD)
-    with serving({"email": None}) as (client, _):  # nothing that could be asked
+        client.get("/v1/barrier/1:1")  # of a sidecar that has no Kafka to ask
+    with serving({"email": None}, everywhere=lambda: None) as (client, _):  # nothing that could be asked
         client.check(GOOD)
         for path in GETS:
             client.get(path)
@@ -88,8 +95,15 @@ def _while_busy(client, sidecar):
         waiting.sendall(b"GET /v1/receipts/0:100000?wait=9 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert until(lambda: sidecar.waits.taken == 1)
         assert client.get("/v1/receipts/1:1").status == 429
+        assert client.get("/v1/barrier/1:1").status == 429
     with sidecar.checks.one():
         assert client.check(GOOD).status == 429
+
+
+def _everywhere(place, settled):
+    reports = Reports(events_lag(dict([place]), settled=settled, generation=0))
+    reports.hear([report("g1"), report("g2", applied=1)])
+    return reports.barrier(NOON)
 
 
 class _Unready:

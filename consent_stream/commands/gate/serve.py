@@ -18,7 +18,9 @@ from consent_stream.settings import Settings, SettingsError
 if TYPE_CHECKING:
     import socket
 
+    from consent_stream.inspection.barrier import Barrier
     from consent_stream.sidecar.access import Access
+    from consent_stream.sidecar.routes import Everywhere
 
 LISTS = ("email", "sms", "sharing")
 UNITS = {"": 1, "KIB": 1024, "MIB": 1024**2}
@@ -133,9 +135,19 @@ def command(
         gates = Gates(_gates(settings, dict.fromkeys(channels), store, not no_follow, staleness_limit))
         try:
             limits = Limits(body=max_body, batch=max_batch, concurrency=concurrency)
-            asyncio.run(serve(Sidecar(gates, limits), bound, access, drain=drain, say=_say))
+            everywhere = None if no_follow else _everywhere(settings)
+            asyncio.run(serve(Sidecar(gates, limits, everywhere), bound, access, drain=drain, say=_say))
         finally:
             gates.close()
+
+
+def _everywhere(settings: Settings) -> Everywhere:
+    from consent_stream.inspection.gatereports import await_events
+
+    def ask(place: tuple[int, int], settled: bool) -> Barrier:
+        return await_events(settings, dict([place]), (), settled=settled)
+
+    return ask
 
 
 def _bound(host: str, port: int) -> socket.socket:
