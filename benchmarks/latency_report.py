@@ -17,7 +17,7 @@ half millisecond. All {probes} were enforced.
 
 GROWTH = """\
 {events:,} events about more and more people, half of them about few (Zipf), on an empty state each time: more people
-are more keys, fewer events a key, and less that a worker still remembers decoded. Lists compared with the oracle as P2's.
+are more keys, fewer events a key and less that a worker still has decoded. Lists compared with the oracle as in P2.
 """
 
 
