@@ -104,7 +104,7 @@ def test_the_file_has_the_shape_compose_reads(name):
 def test_the_mailer_is_the_example_and_has_its_messages():
     _, program, *arguments = SERVICES["mailer"]["entrypoint"]
     assert "./examples:/examples:ro" in SERVICES["mailer"]["volumes"]
-    for path in (program, arguments[-1]):
+    for path in (f"{program}/__main__.py", arguments[-1]):
         assert (ROOT / path.removeprefix("/")).is_file()
     assert arguments[:-1] == ["--every", "5"]
 
