@@ -18,6 +18,7 @@ from confluent_kafka import KafkaException
 
 from consent_stream.control import publish_control
 from consent_stream.domain.policy import Policy, PolicyError, read_policy
+from consent_stream.health import Health
 from consent_stream.keyfile import DEVELOPMENT_WARNING, load_keys
 from consent_stream.logthrottle import Throttle
 from consent_stream.settings import Settings, SettingsError
@@ -92,11 +93,17 @@ def check_data_dir(path: Path) -> None:
 
 
 def run_worker(
-    settings: Settings, agents: Collection[str], *, generation: int | None = None, simulated_time: bool = False
+    settings: Settings,
+    agents: Collection[str],
+    *,
+    generation: int | None = None,
+    simulated_time: bool = False,
+    health: Health | None = None,
 ) -> NoReturn:
     """Run until SIGTERM. Exit: 0 stopped, 70 after a fault; errors before that are raised.
 
     generation: whose topics to work on; default the one that gates obey. simulated_time: see `check_topics`.
+    health: is told how the worker stands.
 
     Errors: SettingsError; KeyFileError; TopicsRefused when a topic could lose a "no".
     """
@@ -107,6 +114,8 @@ def run_worker(
     if settings.keys is None:
         raise SettingsError("keys", "a worker needs the root key file; make one with `consent-stream keys new FILE`")
     roots = load_keys(settings.keys)
+    if roots.derived:
+        raise SettingsError("keys", f"{settings.keys} holds keys of single tenants; a worker needs the root key file")
     if roots.development:
         log.warning(DEVELOPMENT_WARNING.format(path=settings.keys))
     check_data_dir(settings.data_dir)
@@ -132,6 +141,9 @@ def run_worker(
     app = build_app(
         settings, policy, keyring, events=events, ledger=ledger, agents=agents, data_dir=data_dir, generation=chosen
     )
+
+    if health is not None:
+        health.watch(app)
 
     @app.on_ready
     def ready(owned: Collection[Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 from confluent_kafka import KafkaException
 
@@ -9,6 +11,9 @@ from consent_stream.commands.options import settings_options
 from consent_stream.settings import Settings
 from consent_stream.topics import TopicsRefused
 from consent_stream.wire.avro import WireError
+
+if TYPE_CHECKING:
+    from consent_stream.health import Health
 
 AGENTS = ("intake", "state")
 
@@ -26,7 +31,7 @@ AGENTS = ("intake", "state")
     metavar="[HOST:]PORT",
     envvar="CONSENT_METRICS",
     show_envvar=True,
-    help="Serve Prometheus metrics there; on loopback without HOST. Default: nowhere.",
+    help="Serve Prometheus metrics there, /readyz and /livez; on loopback without HOST. Default: nowhere.",
 )
 @click.option(
     "--generation",
@@ -58,10 +63,9 @@ def command(
     chosen = tuple(dict.fromkeys(name.strip() for name in agents.split(",") if name.strip()))
     if not chosen or any(name not in AGENTS for name in chosen):
         raise click.BadParameter(f"{agents!r}: choose of {', '.join(AGENTS)}", param_hint="--agents")
-    if metrics:
-        _serve_metrics(metrics)
+    health = _serve(metrics) if metrics else None
     stages = tuple(name for name in AGENTS if name in chosen)
-    run(settings, stages, generation=generation, verbose=verbose, simulated_time=simulated_time)
+    run(settings, stages, generation=generation, verbose=verbose, simulated_time=simulated_time, health=health)
 
 
 def run(
@@ -71,26 +75,29 @@ def run(
     generation: int | None = None,
     verbose: bool = False,
     simulated_time: bool = False,
+    health: Health | None = None,
 ) -> None:
     """Be a worker until SIGTERM. Errors: ClickException in one line for what stands in the way of a start."""
     from consent_stream.worker import log_to_stderr, run_worker
 
     log_to_stderr(verbose)
     try:
-        run_worker(settings, stages, generation=generation, simulated_time=simulated_time)
+        run_worker(settings, stages, generation=generation, simulated_time=simulated_time, health=health)
     except (TopicsRefused, WireError) as error:
         raise click.ClickException(str(error)) from error
     except KafkaException as error:
         raise click.ClickException(f"Kafka did not answer, or refused: {error}") from error
 
 
-def _serve_metrics(where: str) -> None:
-    from prometheus_client import start_http_server  # the worker extra
+def _serve(where: str) -> Health:
+    from consent_stream.health import Health, serve
 
     host, _, port = where.rpartition(":")
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise click.BadParameter(f"{where!r} is not [HOST:]PORT", param_hint="--metrics")
+    health = Health()
     try:
-        start_http_server(int(port), addr=host.strip("[]") or "127.0.0.1")
+        serve(host.strip("[]") or "127.0.0.1", int(port), health)
     except OSError as error:
         raise click.ClickException(f"--metrics {where}: {error.strerror or error}") from error
+    return health

@@ -1,0 +1,110 @@
+"""What a supervisor asks a worker over HTTP: `/livez`, `/readyz`, and Prometheus' `/metrics`.
+
+Ready: every partition that it owns is restored, and it is not between two assignments. Live: its event loop turns. A
+worker that waits for Kafka is live and not ready: to restart it would not bring Kafka back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+if TYPE_CHECKING:
+    from consent_stream.engine import SliceApp
+
+BEAT_S = 1.0
+STUCK_S = 30.0  # a loop that has not turned for so long is stuck: three sessions of the group have passed
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Health:
+    """How one worker stands. `watch` it once its app is built; until then it is live and not ready."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._app: SliceApp | None = None
+        self._restored: int | None = None
+        self._beat: float | None = None
+
+    def watch(self, app: SliceApp) -> None:
+        """Hear from `app` when its partitions are restored, and that its loop turns. Call it before the app runs."""
+        self._app = app
+        app.on_ready(self._on_ready)
+        app.task(self._beats)
+
+    def waits_for(self) -> str | None:
+        """What keeps it from being ready, in a few words; None when nothing does."""
+        app = self._app
+        if app is None or self._restored is None:
+            return "starting: Kafka, topics, or the first restore"
+        if app.rebalancing or app.consumer_generation_id != self._restored:
+            return "partitions have moved: not all are restored yet"
+        return None
+
+    def stuck_for(self) -> float | None:
+        """Seconds since its loop last turned, if that is too long; else None."""
+        since = 0.0 if self._beat is None else self._clock() - self._beat
+        return since if since > STUCK_S else None
+
+    def _on_ready(self, owned: object) -> None:
+        assert self._app is not None
+        self._restored = self._app.consumer_generation_id
+
+    async def _beats(self) -> None:
+        assert self._app is not None
+        while not self._app.should_stop:
+            self._beat = self._clock()
+            await asyncio.sleep(BEAT_S)
+
+
+def answer(health: Health, path: str) -> tuple[str, str]:
+    """Status line and text of a probe. Shapes: `path` is /livez or /readyz."""
+    if path == "/livez":
+        stuck = health.stuck_for()
+        return ("200 OK", "live") if stuck is None else ("503 Service Unavailable", f"loop stuck for {stuck:.0f} s")
+    waits = health.waits_for()
+    return ("200 OK", "ready") if waits is None else ("503 Service Unavailable", waits)
+
+
+def serve(host: str, port: int, health: Health) -> int:
+    """Serve probes and metrics on a thread of their own for as long as the process lives.
+
+    Returns: the port; with 0 a free one. Errors: OSError when it cannot listen there.
+    """
+    from prometheus_client import make_wsgi_app  # the worker extra
+
+    metrics = make_wsgi_app()
+
+    def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] not in ("/livez", "/readyz"):
+            found: Iterable[bytes] = metrics(environ, start)
+            return found
+        status, text = answer(health, environ["PATH_INFO"])
+        start(status, [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")])
+        return [text.encode() + b"\n"]
+
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    server = make_server(host, port, application, _server(family), _Quiet)
+    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    return int(server.server_port)
+
+
+def _server(family: int) -> type[WSGIServer]:
+    class Server(ThreadingMixIn, WSGIServer):
+        address_family = family
+        daemon_threads = True  # a client that stays must not hold a worker back that ends
+
+    return Server
+
+
+class _Quiet(WSGIRequestHandler):
+    timeout = 10  # seconds that a client may take to ask
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: a line for each probe would bury the log."""
