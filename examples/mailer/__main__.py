@@ -13,12 +13,13 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NoReturn
 
 from dispatch import Dispatcher
 from outbox import Outbox
@@ -65,6 +66,12 @@ def tell(line: dict[str, Any]) -> None:
     print(json.dumps(line) + "\n", end="", flush=True)
 
 
+def fail(why: str) -> NoReturn:
+    """A wrong argument or setting: one line, and exit code 2."""
+    print(why, file=sys.stderr)
+    sys.exit(2)
+
+
 def main() -> None:
     """Take the messages on, then work until none is left, or a signal."""
     told, end = arguments(), threading.Event()
@@ -72,10 +79,15 @@ def main() -> None:
         signal.signal(number, lambda *_: end.set())
     os.umask(0o077)  # the queue holds addresses
     host, _, port = (told.smtp or "").rpartition(":")
+    if told.smtp and not (host and port.isdecimal()):
+        fail(f"--smtp: HOST:PORT is expected, not {told.smtp}")
     login = (os.environ.get("SMTP_USER"), os.environ.get("SMTP_PASSWORD"), told.timeout)
     links = (told.sender, told.unsubscribe_url, told.unsubscribe_mail)
     mail = Mail(host, int(port), *links, told.starttls, *login) if told.smtp else None
-    messages, outbox, settings = list(read(told.file)), Outbox(told.outbox), Settings.read({}, os.environ)
+    try:
+        messages, outbox, settings = list(read(told.file)), Outbox(told.outbox), Settings.read({}, os.environ)
+    except (ValueError, sqlite3.Error) as error:  # a locked file: another mailer works on that queue
+        fail(f"{type(error).__name__}: {error}")
     outbox.add(messages)
     with Gate(settings, channel="email") as email, Gate(settings, channel="sms") as sms:
         for gate in (email, sms):

@@ -221,6 +221,16 @@ def test_a_server_that_is_away_is_no_hand_over_and_costs_no_message(mailer, serv
         assert again.ids == ["m-1"]
 
 
+def test_a_trial_hands_nothing_over_and_says_so_in_the_record(mailer, server, monkeypatch):
+    mailer.gate.allow(**ANA)
+    monkeypatch.setattr(mailer.dispatcher, "_mail", None)
+    mailer.add()
+    assert mailer.run() == [("m-1", False)]
+    assert mailer.lines[0]["trial"] is True
+    assert server.taken == []
+    assert mailer.gate.sends[0].outcome == "not_attempted"
+
+
 def test_a_text_that_no_mail_can_hold_ends_that_message_alone(mailer, server):
     mailer.gate.allow(**ANA)
     mailer.add("m-1", subject="two\nlines")

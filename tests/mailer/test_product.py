@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -43,7 +44,7 @@ class Mailer:
 
     def __init__(self, deployment: Deployment, server: MailServer, home: Path) -> None:
         self._environment, self._server, self._home = deployment.environment(), server, home
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes]
 
     @contextmanager
     def running(self, *names: str, kill: bool = False) -> Iterator[None]:
@@ -52,14 +53,14 @@ class Mailer:
         options = ["--smtp", self._server.where, "--outbox", str(self._home / "outbox.db"), "--timeout", "20"]
         command = leashed([sys.executable, str(EXAMPLE), *options, str(self._home / "messages.jsonl")])
         with (self._home / "out").open("ab") as out, (self._home / "err").open("ab") as err:
-            self._process = subprocess.Popen(command, stdout=out, stderr=err, env=self._environment)
+            process = self.process = subprocess.Popen(command, stdout=out, stderr=err, env=self._environment)
         try:
             yield
             if not kill:
-                assert self._process.wait(60) == 0, (self._home / "err").read_text()
+                assert process.wait(60) == 0, (self._home / "err").read_text()
         finally:
-            self._process.kill()
-            self._process.wait()
+            process.kill()
+            process.wait()
 
     @property
     def said(self) -> list[tuple[Any, ...]]:
@@ -170,3 +171,35 @@ def switch(deployment: Deployment, *, on: bool) -> None:
     key, value = encode_stop(EVERY, EVERY, Stop(on, "a test", "ana", 1))
     producer.produce(CONTROL.full(deployment.prefix), value, key, partition=0)
     assert producer.flush(20) == 0
+
+
+def test_sigterm_ends_it_cleanly_and_what_is_left_stays_in_the_queue(deployment, mailer, server):
+    say_yes(deployment, "gil")
+    server.recipients = ["450 4.2.0 later"]
+    with mailer.running("gil", kill=True):
+        await_that("it waits", mailer.says("m-gil", False, "smtp_450"), 30)
+        mailer.process.send_signal(signal.SIGTERM)
+        assert mailer.process.wait(20) == 0
+    server.recipients = ["250 ok"]
+    with mailer.running():
+        pass
+    assert server.ids == ["m-gil"]
+
+
+def test_a_queue_has_one_mailer_at_a_time(deployment, mailer, server):
+    server.recipients = ["450 4.2.0 later"]
+    say_yes(deployment, "hal")
+    with mailer.running("hal", kill=True):
+        await_that("it works", mailer.says("m-hal", False, "smtp_450"), 30)
+        with mailer.running(kill=True):
+            assert mailer.process.wait(30) == 2
+    assert "database is locked" in (mailer._home / "err").read_text()
+
+
+@pytest.mark.parametrize(
+    "line", ["no json", '{"id": "has space", "tenant": "t1", "email": "x@example.com"}', '{"id": "m-1"}']
+)
+def test_a_line_that_is_no_message_is_refused_before_anything_is_sent(line, tmp_path):
+    done = subprocess.run([sys.executable, str(EXAMPLE)], input=line, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "x@" not in done.stderr
