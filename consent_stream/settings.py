@@ -1,11 +1,13 @@
 """What an operator can set: flags, else the environment, else defaults; and what Kafka clients are built from.
 
 Every setting has one field here, one flag (`--topic-prefix`) and one variable (`CONSENT_TOPIC_PREFIX`). The SASL
-password has no flag: command lines are readable by everyone on the machine.
+password has no flag: command lines are readable by everyone on the machine. It may stand in a file instead.
 """
 
+import os
 import re
 import ssl
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
@@ -46,6 +48,7 @@ class Settings:
 
     bootstrap: `HOST:PORT[,HOST:PORT…]`. policy, keys: TOML files. data_dir: state of a worker, replica of a gate.
     sender: what a mailer is called in `consent.sends`; its host by default.
+    sasl_password_file: its first line is the password, as secrets are mounted into containers; not readable by others.
     insecure: permits plaintext off loopback; it never turns certificate checks off.
 
     Errors: SettingsError, naming the first setting that is wrong.
@@ -62,6 +65,7 @@ class Settings:
     sasl_mechanism: str | None = None
     sasl_username: str | None = None
     sasl_password: str | None = field(default=None, repr=False)
+    sasl_password_file: Path | None = None
     ssl_ca: Path | None = None
     ssl_certificate: Path | None = None
     ssl_key: Path | None = None
@@ -90,6 +94,8 @@ class Settings:
                 raise SettingsError(
                     name, f"{value!r}: letters, digits and . _ - only, at most {LONGEST_PREFIX} of them"
                 )
+        if self.sasl_password_file is not None:
+            self._read_password(self.sasl_password_file)
         self._check_security()
         if not self.encrypted and not self.insecure and not all(map(_is_loopback, hosts)):
             raise SettingsError(
@@ -172,6 +178,23 @@ class Settings:
         )
         return {"broker_credentials": credentials}
 
+    def _read_password(self, path: Path) -> None:
+        try:
+            with path.open() as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                password = file.readline().rstrip("\r\n")
+        except OSError as error:
+            raise SettingsError("sasl_password_file", f"{path}: {error.strerror}") from error
+        except UnicodeDecodeError:  # not chained: its text quotes what it could not read
+            raise SettingsError("sasl_password_file", f"{path}: not UTF-8") from None
+        if mode & (stat.S_IWGRP | stat.S_IRWXO):
+            raise SettingsError("sasl_password_file", f"{path}: others may use it (mode {mode:04o}): chmod 600 {path}")
+        if not password:
+            raise SettingsError("sasl_password_file", f"{path}: its first line is empty")
+        if self.sasl_password not in (None, password):
+            raise SettingsError("sasl_password_file", f"{variable('sasl_password')} is set too, and differs: give one")
+        object.__setattr__(self, "sasl_password", password)  # frozen, and this is still its making
+
     def _ssl_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self.ssl_ca)
         if self.ssl_certificate is not None:
@@ -201,7 +224,7 @@ class Settings:
 
 
 def _typed(name: str, value: Any) -> Any:
-    if name in ("policy", "keys", "data_dir", "ssl_ca", "ssl_certificate", "ssl_key"):
+    if name in ("policy", "keys", "data_dir", "sasl_password_file", "ssl_ca", "ssl_certificate", "ssl_key"):
         return Path(value).expanduser()
     if name == "insecure" and isinstance(value, str):
         if value.lower() not in YES + NO:

@@ -255,7 +255,7 @@ def _dry_run(asked: Asked, lists: Sequence[List], surveys: Sequence[Survey], bar
         raise SettingsError(name, "is needed for --dry-run, the one that the workers have")
     policy, _ = load_policy(settings.policy)
     root = load_keys(settings.keys)
-    keyring, replica = Keyring(root.keys, root.current), MemoryReplica()
+    keyring, replica = Keyring(root.keys, root.current, root.derived, root.fingerprints), MemoryReplica()
     _warn(settings, lists[0].batch, surveys)
     with Gate(settings, channel=lists[0].batch.channel, store=replica) as gate:
         bar.begin("reading the list")

@@ -18,7 +18,7 @@ FLAGS = {
     "data_dir": "Where state is kept. Default: data.",
     "worker_id": "Static membership: a worker that comes back gets its partitions at once.",
     "security_protocol": f"One of {', '.join(SECURITY_PROTOCOLS)}.",
-    "sasl_mechanism": f"One of {', '.join(SASL_MECHANISMS)}. The password comes from CONSENT_SASL_PASSWORD.",
+    "sasl_mechanism": f"One of {', '.join(SASL_MECHANISMS)}. The password: CONSENT_SASL_PASSWORD or …_PASSWORD_FILE.",
     "sasl_username": "Who we are to Kafka.",
     "ssl_ca": "Certificates to trust (PEM). Default: the system's.",
     "ssl_certificate": "Our own certificate (PEM).",

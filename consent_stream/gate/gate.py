@@ -334,7 +334,7 @@ def _keyring(keys: Keyring | Path | str | None) -> Keyring | None:
     if keys is None or isinstance(keys, Keyring):
         return keys
     root = load_keys(Path(keys))
-    return Keyring(root.keys, root.current)
+    return Keyring(root.keys, root.current, root.derived, root.fingerprints)
 
 
 def _receipt(receipt: Receipt) -> tuple[int, int]:

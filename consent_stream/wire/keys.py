@@ -25,7 +25,8 @@ class UnknownTenantKey(KeyError):
 class Keyring:
     """Key material of a process: root keys by key id, or single tenants' derived keys.
 
-    Shapes: `roots` {kid: 32 bytes}; `derived` {(tenant, kid): 32 bytes}; `current` is the kid of new facts.
+    Shapes: `roots` {kid: 32 bytes}; `derived` {(tenant, kid): 32 bytes}; `current` is the kid of new facts;
+    `fingerprints` those of the root keys that `derived` came from, if they are known.
     """
 
     def __init__(
@@ -33,8 +34,10 @@ class Keyring:
         roots: Mapping[int, bytes] | None = None,
         current: int | None = None,
         derived: Mapping[tuple[str, int], bytes] | None = None,
+        fingerprints: Mapping[str, str] | None = None,
     ) -> None:
         self._roots, self._derived = dict(roots or {}), dict(derived or {})
+        self._told = dict(fingerprints or {})
         kids = {*self._roots, *(kid for _, kid in self._derived)}
         if not kids:
             raise ValueError("a keyring needs at least one key")
@@ -58,12 +61,17 @@ class Keyring:
         return f"Keyring(kids={self.kids}, current={self.current})"
 
     def fingerprints(self) -> dict[str, str]:
-        """What tells one root key from another and nothing about it: {kid: 16 hex digits}. Empty without root keys."""
+        """What tells one root key from another and nothing about it: {kid: 16 hex digits}.
+
+        With derived keys alone those that came along with them, and none where none came.
+        """
         label = b"consent-stream/fingerprint"
-        return {str(kid): hmac.digest(root, label, "sha256")[:8].hex() for kid, root in sorted(self._roots.items())}
+        return self._told | {
+            str(kid): hmac.digest(root, label, "sha256")[:8].hex() for kid, root in sorted(self._roots.items())
+        }
 
     def differing(self, fingerprints: Mapping[str, str]) -> list[str]:
-        """Key ids that stand for another key here than there. A keyring without root keys cannot tell."""
+        """Key ids that stand for another key here than there. Without `fingerprints` it cannot be told."""
         own = self.fingerprints()
         return sorted(kid for kid, told in fingerprints.items() if kid in own and own[kid] != told)
 
