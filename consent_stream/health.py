@@ -79,6 +79,9 @@ def serve(host: str, port: int, health: Health) -> int:
     """
     from prometheus_client import make_wsgi_app  # the worker extra
 
+    from consent_stream.topology.metrics import READY
+
+    READY.set_function(lambda: health.waits_for() is None)
     metrics = make_wsgi_app()
 
     def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:

@@ -1,6 +1,6 @@
 """What the two stages count, for on-call (Prometheus)."""
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 EVENTS = Counter("consent_events_total", "Records taken from consent.events.")
 QUARANTINED = Counter("consent_quarantined_total", "Records sent to quarantine.", ["code", "stage"])
@@ -8,3 +8,4 @@ IGNORED = Counter("consent_ignored_total", "Events or parts that change nothing,
 FACTS = Counter("consent_facts_total", "Facts folded from the ledger.")
 CHANGED = Counter("consent_keys_changed_total", "Rows of subject keys written.")
 UNPROVEN = Counter("consent_heartbeats_unproven_total", "Heartbeats or reports that the broker did not take.")
+READY = Gauge("consent_worker_ready", "1 while every owned partition is restored.")

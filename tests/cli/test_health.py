@@ -81,7 +81,9 @@ def test_probes_and_metrics_on_one_port(watched):
     assert get("/readyz") == (503, "starting: Kafka, topics, or the first restore\n")
     watched.app.restored()
     assert get("/readyz") == (200, "ready\n")
-    assert "python_info" in get("/metrics")[1]
+    assert "consent_worker_ready 1.0" in get("/metrics")[1]
+    watched.app.rebalancing = True
+    assert "consent_worker_ready 0.0" in get("/metrics")[1]
 
 
 def test_a_port_in_use_is_an_error(watched):

@@ -1,0 +1,60 @@
+"""deploy/alerts.yml: rules of a shape that Prometheus reads, metrics that exist, a runbook for each."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+import consent_stream
+
+ROOT = Path(consent_stream.__file__).parent.parent
+GROUPS = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"]
+RULES = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
+RUNBOOKS = (ROOT / "docs" / "runbooks.md").read_text()
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
+# Prometheus' own, and those of its client library for Python.
+FOREIGN = {"up", "process_start_time_seconds"}
+
+
+def metrics(expression: str) -> set[str]:
+    """Names of metrics in a PromQL expression: words that are before `{`, `[` or a comparison, and no functions."""
+    bare = re.sub(r'"[^"]*"', "", expression)
+    bare = re.sub(r"(by|without) \([^)]*\)", "", bare)
+    bare = re.sub(r"\{[^}]*\}", "{}", bare)
+    words = set(re.findall(r"\b([a-z][a-z_]+[a-z])\b(?!\s*\()", bare))
+    return words - {"or", "and", "unless", "offset", "by", "sum"}
+
+
+@pytest.mark.parametrize("name", list(RULES))
+def test_a_rule_has_the_shape_prometheus_reads(name):
+    rule = RULES[name]
+    assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+    assert re.fullmatch(r"[A-Z][A-Za-z]+", name)
+    assert re.fullmatch(r"\d+[smh]", rule.get("for", "0s"))
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert {"summary", "runbook"} == set(rule["annotations"])
+    assert rule["expr"].count("(") == rule["expr"].count(")")
+
+
+@pytest.mark.parametrize("name", list(RULES))
+def test_a_rule_asks_for_metrics_that_are_told(name):
+    found = metrics(RULES[name]["expr"])
+    assert found
+    assert [each for each in found - FOREIGN if each.removesuffix("_bucket") not in OPERATING] == []
+
+
+@pytest.mark.parametrize("name", list(RULES))
+def test_a_rule_has_its_runbook(name):
+    assert RULES[name]["annotations"]["runbook"] == f"docs/runbooks.md#{name.lower()}"
+    section = re.search(rf"^## {name}\n(.*?)(?=^#)", RUNBOOKS, re.DOTALL | re.MULTILINE)
+    assert section is not None
+    assert all(f"**{part}:**" in section.group(1) for part in ("See", "Means", "Do", "Over when"))
+
+
+def test_names_are_given_once():
+    assert len(RULES) == sum(len(group["rules"]) for group in GROUPS)
+
+
+def test_the_check_sees_a_metric_that_does_not_exist():
+    assert metrics('sum by (le) (rate(consent_nothing_total{a="b"}[5m])) > 1') == {"consent_nothing_total"}
