@@ -22,7 +22,7 @@ def metrics(expression: str) -> set[str]:
     bare = re.sub(r'"[^"]*"', "", expression)
     bare = re.sub(r"(by|without) \([^)]*\)", "", bare)
     bare = re.sub(r"\{[^}]*\}", "{}", bare)
-    words = set(re.findall(r"\b([a-z][a-z_]+[a-z])\b(?!\s*\()", bare))
+    words = set(re.findall(r"\b([a-z][a-z_]+)\b(?!\s*\()", bare))
     return words - {"or", "and", "unless", "offset", "by", "sum"}
 
 
