@@ -25,6 +25,7 @@ from .run import run
 from .slices import Slice, SliceSchema
 from .table import SliceTable
 from .unit import TableUnit, Unit
+from .unpacking import Unread
 
 __all__ = [
     "EngineError",
@@ -37,6 +38,7 @@ __all__ = [
     "SliceTable",
     "TableUnit",
     "Unit",
+    "Unread",
     "describe",
     "fail_stop",
     "run",

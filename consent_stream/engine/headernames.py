@@ -12,29 +12,30 @@ from typing import Any
 
 from aiokafka.consumer import fetcher as module
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record.default_records import _DefaultRecordBatchPy
-from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
+
+from .unpacking import BoundedRecords, BoundedResult, PlainRecords, unpacked
 
 log = logging.getLogger(__name__)
 
-_METHOD = "_proc_fetch_request"
+_METHODS = ("_proc_fetch_request", "fetched_records")
 
 
 def tolerate(fetcher: Any) -> None:
-    """Have this one Fetcher read such records; every other one in the process stays aiokafka's own.
+    """Have this one Fetcher read such records, and unpack batches up to a bound; all others stay aiokafka's own.
 
-    Its method builds the readers by their names in its module, so it gets a copy of those names with two changed.
+    Its methods find the readers by their names in its module, so they get a copy of those names with three changed.
     """
-    names = {**vars(module), "MemoryRecords": KeptRecords, "PartitionRecords": TolerantRecords}
-    setattr(fetcher, _METHOD, MethodType(FunctionType(getattr(module.Fetcher, _METHOD).__code__, names), fetcher))
-
-
-class KeptRecords(MemoryRecords):  # type: ignore[misc]
-    """The compiled reader of a fetch response; it holds on to the bytes anyway, here where they can be read again."""
-
-    def __init__(self, raw: bytes) -> None:
-        super().__init__(raw)
-        self.raw = raw
+    names = {
+        **vars(module),
+        "MemoryRecords": BoundedRecords,
+        "PartitionRecords": TolerantRecords,
+        "FetchResult": BoundedResult,
+    }
+    for name in _METHODS:
+        method = getattr(module.Fetcher, name)
+        function = FunctionType(method.__code__, names, name, method.__defaults__)
+        function.__kwdefaults__ = method.__kwdefaults__
+        setattr(fetcher, name, MethodType(function, fetcher))
 
 
 class TolerantRecords(module.PartitionRecords):  # type: ignore[misc]
@@ -43,7 +44,7 @@ class TolerantRecords(module.PartitionRecords):  # type: ignore[misc]
     _records_iterator: Any
     _again_from = -1
 
-    def __init__(self, tp: Any, records: KeptRecords, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, tp: Any, records: BoundedRecords, *args: Any, **kwargs: Any) -> None:
         super().__init__(tp, records, *args, **kwargs)
         self._raw = records.raw
 
@@ -79,12 +80,12 @@ class _Again:
     """The batches of a response from the one that holds or follows `offset`; only that one is read leniently."""
 
     def __init__(self, raw: bytes, offset: int) -> None:
-        self._rest = _MemoryRecordsPy(raw)
+        self._rest = BoundedRecords(raw)
         self._first: Any = None
         while self._first is None and self._rest.has_next():
-            piece = self._rest._next_slice
-            if self._rest.next_batch().next_offset > offset:
-                self._first = _LenientBatch(piece)
+            batch = self._rest.next_batch()
+            if batch.next_offset > offset:
+                self._first = PlainRecords(batch, *unpacked(self._rest.piece), self._rest.piece)
 
     def has_next(self) -> bool:
         return self._first is not None or bool(self._rest.has_next())
@@ -94,22 +95,3 @@ class _Again:
             return self._rest.next_batch()
         first, self._first = self._first, None
         return first
-
-
-class _LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
-    _buffer: bytearray
-
-    def _maybe_uncompress(self) -> None:
-        super()._maybe_uncompress()
-        self._buffer = _Lenient(self._buffer)
-
-
-class _Lenient(bytearray):
-    """Bytes whose slices decode whatever they hold: of a record's fields, only header names are decoded."""
-
-    def __getitem__(self, at: Any) -> Any:
-        found = super().__getitem__(at)
-        return _Lenient(found) if isinstance(found, bytearray) else found
-
-    def decode(self, encoding: str = "utf-8", errors: str = "replace") -> str:
-        return super().decode(encoding, errors)

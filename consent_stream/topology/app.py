@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from consent_stream.domain.policy import Policy
-from consent_stream.engine import Slice, SliceApp, SliceSchema, TableUnit, Unit
+from consent_stream.engine import Slice, SliceApp, SliceSchema, TableUnit, Unit, Unread
 from consent_stream.settings import Settings
 from consent_stream.topology import metrics
 from consent_stream.topology.echo import Echo
 from consent_stream.topology.fold import Folder
-from consent_stream.topology.intake import take_in
+from consent_stream.topology.intake import Intake, Refusal, take_in
 from consent_stream.topology.pulse import Pulse
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.keys import Keyring
@@ -107,7 +107,10 @@ def _take_slice(
     emit, encode, partition = unit.emit, echo.encode, piece.partition
     key_of, older = keyring.subject, keyring.older
     for record in piece.records:
-        taken = take_in(record.value, record.timestamp * 1000, (partition, record.offset), policy, key_of, older)
+        if isinstance(record.value, Unread):
+            taken = Intake([], Refusal("too_large", f"a batch that is {record.value.why}, as it was fetched"), [])
+        else:
+            taken = take_in(record.value, record.timestamp * 1000, (partition, record.offset), policy, key_of, older)
         for fact in taken.facts:
             emit(ledger, fact.key, encode(fact))
         if taken.counts:

@@ -10,7 +10,7 @@ import pytest
 import consent_stream
 
 PACKAGE = Path(consent_stream.__file__).parent
-FAUST = {"faust", "mode", "aiokafka", "rocksdict"}  # the worker extra
+FAUST = {"faust", "mode", "aiokafka", "cramjam", "rocksdict"}  # the worker extra
 METRICS = {"prometheus_client"}
 LEAVES = {"settings", "keyfile"}  # what an operator sets: no layer of their own
 
@@ -25,6 +25,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "logthrottle": (set(), set()),
     "topics": ({"settings", "wire"}, {"confluent_kafka"}),
     "control": ({"settings", "wire"}, {"confluent_kafka"}),
+    "acls": ({"settings", "wire", "topics"}, {"confluent_kafka"}),
     "publisher": ({"settings", "wire"}, {"confluent_kafka"}),
     "rebuild": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "orjson", "lmdb"}),
     # Faust made fit. It knows nothing of consent, so not even the wire.

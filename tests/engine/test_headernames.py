@@ -13,6 +13,7 @@ from aiokafka.record import default_records
 from aiokafka.structs import TopicPartition
 
 from consent_stream.engine import headernames
+from consent_stream.engine.unpacking import BoundedRecords
 from tests.engine.rawbatch import BAD, batch
 
 TP = TopicPartition("t", 0)
@@ -22,7 +23,7 @@ COMMITTED, UNCOMMITTED = module.READ_COMMITTED, module.READ_UNCOMMITTED
 
 
 def records(raw: bytes, at: int = 0, isolation: int = UNCOMMITTED, aborted: Any = None) -> Any:
-    kept = headernames.KeptRecords(raw)
+    kept = BoundedRecords(raw)
     return headernames.TolerantRecords(TP, kept, aborted, at, None, None, True, isolation)
 
 
@@ -96,7 +97,7 @@ def test_an_error_that_is_not_a_header_s_is_raised_and_ends() -> None:
     def refuse(_: Any) -> Any:
         return b"\xff".decode()
 
-    kept = headernames.KeptRecords(batch(0, [GOOD]))
+    kept = BoundedRecords(batch(0, [GOOD]))
     with pytest.raises(UnicodeDecodeError):
         list(headernames.TolerantRecords(TP, kept, None, 0, refuse, None, True, UNCOMMITTED))
 
@@ -151,7 +152,8 @@ def test_the_fetcher_s_own_method_hands_them_out_slice_by_slice() -> None:
 
 
 def test_aiokafka_still_looks_its_readers_up_by_these_names() -> None:
-    used = module.Fetcher._proc_fetch_request.__code__
-    assert {"MemoryRecords", "PartitionRecords"} <= set(used.co_names)
-    assert used.co_freevars == ()
-    assert module.Fetcher._proc_fetch_request.__globals__["MemoryRecords"] is not headernames.KeptRecords
+    used, taking = module.Fetcher._proc_fetch_request.__code__, module.Fetcher.fetched_records.__code__
+    assert {"MemoryRecords", "PartitionRecords", "FetchResult"} <= set(used.co_names)
+    assert "FetchResult" in taking.co_names
+    assert used.co_freevars == taking.co_freevars == ()
+    assert module.Fetcher._proc_fetch_request.__globals__["MemoryRecords"] is not BoundedRecords
