@@ -9,7 +9,7 @@ denied though it will not be.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consent_stream.domain.clearing import View
@@ -37,7 +37,8 @@ Place = tuple[Asked, str, bool]  # whom and at which scope; whether the file say
 class Difference:
     """Counts of addresses, each at the scope of its rows: marketing there, before and after the whole file.
 
-    newly_denied: allowed before and denied after. already_denied: denied before and after, of those that the file
+    A row of all scopes (`*`) is looked at in every scope that the address has a grant for, too. newly_denied: allowed
+    before and denied after, at one of them. already_denied: denied before and after, of those that the file
     restricts. still_denied: the file says subscribed, and a no or the lack of proof stands. newly_allowed: denied
     before. still_allowed: allowed before and after. reasons: why those of still_denied are. quarantined: events by
     code, as the intake would.
@@ -83,19 +84,26 @@ class Comparison:
         found = self._found
         found.addresses = len(self._places)
         for asked, scope, subscribed in self._places.values():
-            before = self._reasons(asked, scope, {})
-            after = self._reasons(asked, scope, self._rows)
-            if not after:
-                found.newly_allowed += bool(before)
-                found.still_allowed += not before
-            elif not before:
+            was, now = self._views(asked, {}), self._views(asked, self._rows)
+            scopes = [scope, *sorted(self._granted([*was, *now]) - {scope} if scope == ANY else ())]
+            answers = [(self._reasons(each, was), self._reasons(each, now)) for each in scopes]
+            if any(after and not before for before, after in answers):
                 found.newly_denied += 1
+            elif any(before and not after for before, after in answers):
+                found.newly_allowed += 1
+            elif not all(after for _, after in answers):
+                found.still_allowed += 1
             elif subscribed:
                 found.still_denied += 1
-                found.reasons.update(after)
+                found.reasons.update(answers[0][1])
             else:
                 found.already_denied += 1
         return found
+
+    def _granted(self, views: Iterable[View]) -> set[str]:
+        """Scopes of marketing in the channel that some grant is about."""
+        found = {grant.node for view in views if not view.base for grant in view.registers.grants}
+        return {x.scope for x in found if x.purpose == "marketing" and x.channel == self._batch.channel}
 
     def _take(self, item: Item) -> None:
         fate, value = item.told
@@ -134,13 +142,16 @@ class Comparison:
         stored = self._stored(key)
         return None if stored is None else encode_registers(read_row(stored).registers)
 
-    def _reasons(self, asked: Asked, scope: str, rows: Mapping[bytes, bytes]) -> tuple[str, ...]:
+    def _views(self, asked: Asked, rows: Mapping[bytes, bytes]) -> list[View]:
         views = []
         for base, keys in ((False, asked.keys), (True, asked.bases)):
             for key in keys:
                 row = rows.get(key) or self._row(key)
                 if row is not None:
                     views.append(View(decode_registers(row), base))
+        return views
+
+    def _reasons(self, scope: str, views: Sequence[View]) -> tuple[str, ...]:
         rules = self._policy.tenant(self._batch.tenant)
         x = question("marketing", self._batch.channel, scope)
         return decide(x, self._at, views, rules, self._batch.channel).reasons

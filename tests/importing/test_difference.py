@@ -103,16 +103,34 @@ def test_a_dry_run_counts_what_the_worker_then_does(before, imported):
     comparison.take(items)
     found = comparison.difference()
     places = {(row.address, scope_of(row)) for row in imported}
-    was = {place: worker.allows(*place) for place in places}
+    was = {place: allowed(worker, *place) for place in places}
     for item in items:
         if item.told.value is not None:
             worker.take(item.told.value)
-    now = {place: worker.allows(*place) for place in places}
+    now = {place: allowed(worker, *place) for place in places}
     assert found.addresses == len(places)
-    assert found.newly_denied == sum(was[each] and not now[each] for each in places)
-    assert found.newly_allowed == sum(now[each] and not was[each] for each in places)
-    assert found.still_allowed == sum(now[each] and was[each] for each in places)
-    assert found.already_denied + found.still_denied == sum(not now[each] and not was[each] for each in places)
+    lost, won = ({place for place in places if a[place] - b[place]} for a, b in ((was, now), (now, was)))
+    assert found.newly_denied == len(lost)
+    assert found.newly_allowed == len(won - lost)
+    assert found.still_allowed == sum(bool(now[place]) for place in places - lost - won)
+    assert found.already_denied + found.still_denied == sum(not now[place] for place in places - lost - won)
+
+
+def allowed(worker: Worker, address: str, scope: str) -> set[str]:
+    """In which scopes that matter to a row of this scope the address may be mailed."""
+    return {
+        each for each in ({"*", "news", "news/weekly"} if scope == "*" else {scope}) if worker.allows(address, each)
+    }
+
+
+def test_a_complaint_of_all_scopes_newly_denies_who_consented_to_one():
+    worker = Worker()
+    worker.take(event(1, "consent.granted", "ana@example.com", "2025-01-01", "news"))
+    batch = BATCH._replace(scope="")
+    row = Row("1", "1", "complained", "ana@example.com", time="2025-06-01T00:00:00Z")
+    comparison = Comparison(batch, dict(worker.list).get, KEYS, POLICY, NOW)
+    comparison.take([Item(1, row, tell(row, batch))])
+    assert comparison.difference().newly_denied == 1
 
 
 def scope_of(row: Row) -> str:
