@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -126,7 +127,7 @@ def allowed(worker: Worker, address: str, scope: str) -> set[str]:
 def test_a_complaint_of_all_scopes_newly_denies_who_consented_to_one():
     worker = Worker()
     worker.take(event(1, "consent.granted", "ana@example.com", "2025-01-01", "news"))
-    batch = BATCH._replace(scope="")
+    batch = replace(BATCH, scope="*")
     row = Row("1", "1", "complained", "ana@example.com", time="2025-06-01T00:00:00Z")
     comparison = Comparison(batch, dict(worker.list).get, KEYS, POLICY, NOW)
     comparison.take([Item(1, row, tell(row, batch))])
