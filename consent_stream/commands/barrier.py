@@ -6,10 +6,10 @@ import json
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.commands.screen import console
 from consent_stream.inspection.barrier import Barrier, GateState, members
 from consent_stream.settings import Settings
 
@@ -70,15 +70,15 @@ def tell(found: Barrier, what: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(members(found)))
         return
-    console = Console(highlight=False)
+    screen = console()
     if not found.gates:
-        console.print("no gate has reported in consent.gates: is any mailer running?")
+        screen.print("no gate has reported in consent.gates: is any mailer running?")
         return
     since = f" since {_clock(found.since)}" if found.since is not None else ""
-    console.print(f"{what} at {found.reached} of {len(found.gates)} gates{since}")
+    screen.print(f"{what} at {found.reached} of {len(found.gates)} gates{since}")
     rest = [each for each in found.gates if each.state != "reached"]
     if rest:
-        console.print(_table(rest))
+        screen.print(_table(rest))
 
 
 def _table(rest: list[GateState]) -> Table:

@@ -3,10 +3,10 @@
 import json
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from consent_stream.commands.asking import Asked, behind, head, question_options
+from consent_stream.commands.screen import console
 from consent_stream.gate import Question, Verdict
 from consent_stream.gate.explaining import WORDS
 
@@ -42,10 +42,10 @@ def _fields(verdict: Verdict) -> dict[str, object]:
 
 
 def _tell(verdict: Verdict, question: Question, trouble: str | None) -> None:
-    console = Console(highlight=False)
-    console.print(head(verdict, question, WORDS))
+    screen = console()
+    screen.print(head(verdict, question, WORDS))
     if verdict.facts:
-        console.print(Text(f"  by event {', '.join(verdict.facts)}"))
-    console.print(Text(f"  version {verdict.version}; freshness: {behind(verdict)}", style="dim"))
+        screen.print(Text(f"  by event {', '.join(verdict.facts)}"))
+    screen.print(Text(f"  version {verdict.version}; freshness: {behind(verdict)}", style="dim"))
     if trouble and not verdict:
-        console.print(Text(f"  {trouble}", style="dim"))
+        screen.print(Text(f"  {trouble}", style="dim"))

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.commands.screen import console
 from consent_stream.domain.registers import Registers
 from consent_stream.rebuild.compare import Compared
 from consent_stream.rebuild.differences import Found, find_differences
@@ -76,30 +77,30 @@ def compared(settings: Settings, generations: tuple[int, int], timeout: float, m
 
 
 def _tell(found: Found, generations: tuple[int, int]) -> None:
-    console = Console(highlight=False)
+    screen = console()
     first, second = generations
     table = Table("topic", "partition", f"keys {first}", f"keys {second}", f"digest {first}", f"digest {second}", "")
     for topic, each in found.compared.items():
         for partition, (a, b) in sorted(each.digests.items()):
             same = "" if str(a) == str(b) else "[red]differs[/red]"
             table.add_row(topic.name, str(partition), str(a.keys), str(b.keys), str(a)[:12], str(b)[:12], same)
-    console.print(table)
+    screen.print(table)
     for topic, each in found.compared.items():
-        _tell_keys(console, topic.name, each, generations)
+        _tell_keys(screen, topic.name, each, generations)
     behind = ", ".join(f"{p}:{point.offset}" for p, point in sorted(found.vector.items()))
-    console.print(f"settled in both through {behind}", style="dim")
+    screen.print(f"settled in both through {behind}", style="dim")
     if not found.steady:
-        console.print("these keys change all the time; compare again when it is quieter", style="yellow")
-    console.print("[bold green]equal[/bold green]" if found.equal else "[bold red]not equal[/bold red]")
+        screen.print("these keys change all the time; compare again when it is quieter", style="yellow")
+    screen.print("[bold green]equal[/bold green]" if found.equal else "[bold red]not equal[/bold red]")
 
 
-def _tell_keys(console: Console, name: str, each: Compared, generations: tuple[int, int]) -> None:
+def _tell_keys(screen: Console, name: str, each: Compared, generations: tuple[int, int]) -> None:
     for key, contents in each.differing.items():
-        console.print(f"{name} {key.hex()}")
+        screen.print(f"{name} {key.hex()}")
         for generation, content in zip(generations, contents, strict=True):
-            console.print(f"  {generation}: {'; '.join(_standing(content)) or 'nothing'}", markup=False)
+            screen.print(f"  {generation}: {'; '.join(_standing(content)) or 'nothing'}", markup=False)
     if each.total > len(each.differing):
-        console.print(f"{name}: {each.total} keys differ; --show shows more")
+        screen.print(f"{name}: {each.total} keys differ; --show shows more")
 
 
 def _standing(content: bytes | None) -> Iterator[str]:

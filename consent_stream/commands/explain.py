@@ -4,11 +4,11 @@ import json
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from consent_stream.commands.asking import Asked, behind, head, question_options
+from consent_stream.commands.screen import console
 from consent_stream.gate.explaining import Explanation, Told
 
 COMES_TO = {
@@ -46,20 +46,20 @@ def command(asked: Asked, as_json: bool) -> int:
 
 
 def _tell(told: Explanation, asked: Asked, trouble: str | None) -> None:
-    console = Console(highlight=False)
-    console.print(head(told.verdict, asked.question, told.words))
+    screen = console()
+    screen.print(head(told.verdict, asked.question, told.words))
     for key in told.keys:
-        console.print(Text(f"  of {KEYS[key.kind]} {'there is a row' if key.found else 'nothing is known'}"))
+        screen.print(Text(f"  of {KEYS[key.kind]} {'there is a row' if key.found else 'nothing is known'}"))
     if told.facts:
-        console.print(_table(told))
+        screen.print(_table(told))
     if told.rules is not None:
-        console.print(Text(f"  {_rules(told)}"))
+        screen.print(Text(f"  {_rules(told)}"))
     fresh = f"freshness: {behind(told.verdict)}, of {told.limit:g} s that are allowed"
-    console.print(Text(f"  version {told.verdict.version}; {fresh}", style="dim"))
+    screen.print(Text(f"  version {told.verdict.version}; {fresh}", style="dim"))
     for key in told.keys:
-        console.print(Text(f"  {key.kind} key {key.key}", style="dim"), soft_wrap=True)
+        screen.print(Text(f"  {key.kind} key {key.key}", style="dim"), soft_wrap=True)
     if trouble and not told:
-        console.print(Text(f"  {trouble}", style="dim"))
+        screen.print(Text(f"  {trouble}", style="dim"))
 
 
 def _table(told: Explanation) -> Table:

@@ -16,6 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.commands.screen import console
 from consent_stream.domain.times import parse_instant
 from consent_stream.settings import Settings
 
@@ -118,20 +119,18 @@ def _print_json(lines: Iterator[dict[str, Any]], told: dict[str, Any]) -> None:
 
 
 def _print_tables(lines: Iterator[dict[str, Any]], told: dict[str, Any]) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a cut id is useless in a ticket
-        console = Console(highlight=False, width=200)
+    screen = console()
     shown = list(islice(lines, MOST_SHOWN))
     if shown:
-        console.print(_messages(shown))
+        screen.print(_messages(shown))
     left = told["late"] + told["without_permission"] - len(shown)
     if left:
-        console.print(f"… and {left} more: --json lists all")
-    console.print(_senders(told))
+        screen.print(f"… and {left} more: --json lists all")
+    screen.print(_senders(told))
     outcomes = ", ".join(f"{name} {count}" for name, count in told["outcomes"].items()) or "none"
-    console.print(f"records: {outcomes}; handed over without saying when: {told['unsaid']}")
+    screen.print(f"records: {outcomes}; handed over without saying when: {told['unsaid']}")
     if told["unjudged"] or told["unreadable"]:
-        console.print(_lacking(told), style="yellow")
+        screen.print(_lacking(told), style="yellow")
 
 
 def _messages(shown: list[dict[str, Any]]) -> Table:

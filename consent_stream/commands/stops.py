@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 import orjson
-from rich.console import Console
 from rich.table import Table
 
 from consent_stream.commands.barrier import Unanswered
 from consent_stream.commands.options import settings_options
+from consent_stream.commands.screen import console
 from consent_stream.commands.switching import switches, words
 from consent_stream.settings import Settings
 
@@ -72,5 +72,4 @@ def _print(rows: list[dict[str, Any]]) -> None:
         at = datetime.fromtimestamp(row["at"] / 1e6, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         of = words((row["tenant"], row["channel"]))
         table.add_row(at, row["action"].removeprefix("sending."), of, row["by"], row["reason"])
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=200)).print(table)
+    console().print(table)

@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import click
 from confluent_kafka import KafkaException
-from rich.console import Console
 from rich.table import Table
 
 from consent_stream.commands.options import settings_options
+from consent_stream.commands.screen import console
 from consent_stream.settings import Settings
 from consent_stream.topics import Cluster, TopicAdmin, Unreachable
 from consent_stream.wire.topics import LEDGER, PARTITIONS, TOPICS, Difference, Topic, differences
@@ -141,7 +141,7 @@ def _show_applied(cluster: Cluster, done: dict[str, str], prefix: str) -> None:
         cells = (str(live.partitions), str(live.replication)) if live else ("-", "-")
         cleanup = ((live and live.config) or {}).get("cleanup.policy", "-")
         table.add_row(name, *cells, cleanup, done.get(name, "as it was"), topic.doc)
-    _console().print(table)
+    console().print(table)
 
 
 def _show_differences(found: Sequence[Difference]) -> None:
@@ -151,10 +151,4 @@ def _show_differences(found: Sequence[Difference]) -> None:
     for each in found:
         mark = f"fatal: {each.why}" if each.fatal else ""
         table.add_row(each.topic, each.setting, each.found or "missing", each.wanted, mark)
-    _console().print(table)
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    # Rich cuts to 80 columns where there is no terminal, and a cut topic name is useless to a script or a log.
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    console().print(table)

@@ -87,7 +87,7 @@ def test_no_variable_brings_simulated_time_along(tmp_path: Path) -> None:
     environ = {"CONSENT_SIMULATED_TIME": "1", "SIMULATED_TIME": "1"}
     told: list[bool] = []
 
-    def run_worker(*_: object, generation: None, simulated_time: bool) -> None:
+    def run_worker(*_: object, simulated_time: bool, **__: object) -> None:
         told.append(simulated_time)
 
     with pytest.MonkeyPatch.context() as patch:
