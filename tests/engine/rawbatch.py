@@ -62,9 +62,9 @@ def _varint(number: int) -> bytes:
 
 
 def produce(bootstrap: str, topic: str, partition: int, raw: bytes) -> None:
-    """Write one batch to a cluster of one broker. AssertionError when it is refused. Source: Kafka's Produce, v3."""
+    """Write one batch to a cluster of one broker. AssertionError when it is refused. Kafka's Produce, v7."""
     name = topic.encode()
-    body = struct.pack(">hhih", 0, 3, 1, -1)  # which request, its version, correlation, no client id
+    body = struct.pack(">hhih", 0, 7, 1, -1)  # which request, its version, correlation, no client id
     body += struct.pack(">hhii", -1, -1, 10_000, 1)  # no transaction, acks=all, ms, one topic
     body += struct.pack(f">h{len(name)}siii", len(name), name, 1, partition, len(raw)) + raw
     host, port = bootstrap.rsplit(":", 1)

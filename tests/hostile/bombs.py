@@ -18,7 +18,10 @@ def sized(number: int) -> bytes:
 
 def packed(codec: int, head: bytes, zeros: int, tail: bytes = b"") -> bytes:
     """`head`, MiB of zeros and `tail`, without ever holding them."""
-    pack = {GZIP: cramjam.gzip, LZ4: cramjam.lz4, ZSTD: cramjam.zstd}[codec].Compressor()
+    if codec == LZ4:  # brokers take no linked blocks (KIP-57)
+        pack = cramjam.lz4.Compressor(level=1, content_checksum=False, block_linked=False)
+    else:
+        pack = {GZIP: cramjam.gzip, ZSTD: cramjam.zstd}[codec].Compressor()
     out = bytearray()
     for piece in (head, *(_MIB for _ in range(zeros)), tail):
         pack.compress(piece)
