@@ -4,13 +4,14 @@ PYTHON ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install test demo bench lint types clean
+.PHONY: help install test demo fuzz bench lint types clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make install   a virtual environment in .venv with everything (Python 3.11+)'
 	@echo 'make demo      the whole story in two minutes: no Java, no Docker'
 	@echo 'make test      the tests; those on a real Kafka need JDK 17+ and Maven, and are skipped without'
+	@echo 'make fuzz      broken input of every kind for ten minutes, other input each time'
 	@echo 'make bench     the figures of benchmarks/RESULTS.md (a quarter of an hour; JDK 17+ and Maven)'
 	@echo 'make lint      ruff: rules and format'
 	@echo 'make types     mypy --strict'
@@ -30,6 +31,12 @@ test: install
 
 demo: install
 	$(BIN)/consent-stream demo $(ARGS)
+
+# A finding is repeated with the seed that it was made with: make fuzz SEED=…
+SEED ?= $(shell date +%s)
+fuzz: install
+	@echo 'SEED=$(SEED)'
+	CONSENT_FUZZ_SECONDS=15 CONSENT_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -q tests/hostile/test_fuzz.py $(ARGS)
 
 bench: install
 	$(BIN)/python -m benchmarks.run $(ARGS)

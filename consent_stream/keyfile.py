@@ -96,7 +96,7 @@ def load_keys(path: Path) -> RootKeys:
             content = tomllib.load(file)
     except OSError as error:
         raise KeyFileError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):  # the last: nested too deep
         # Not chained: the parser's text can quote the line, and the line can be a key.
         raise KeyFileError(f"{path}: not TOML") from None
     return _root_keys(path, content)
