@@ -19,8 +19,9 @@ from consent_stream.settings import SettingsError
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "The whole story on the embedded broker; ends by itself."),
     "dev": ("dev", "Brokers for a laptop: `dev kafka`, `dev broker`."),
-    "keys": ("keys", "Root key files: `keys new`."),
+    "keys": ("keys", "Key files: `keys new`, `keys rotate`, `keys derive`."),
     "topics": ("topics", "Make or compare the topics: `topics apply`, `topics diff`."),
+    "acls": ("acls", "The least that each process must be allowed in Kafka."),
     "worker": ("worker", "The processor: events in, suppression lists out."),
     "compare": ("compare", "Are two generations of state and lists the same, and where not."),
     "activate": ("activate", "Which generation's lists the gates obey."),
