@@ -23,6 +23,8 @@ TIMEOUT = 10.0
 BATCH = 5_000
 DELIVERY_MS = 120_000
 Offsets = Mapping[int, int]
+# How Kafka refuses to set offsets of a group that has members: for the whole group, or for each partition.
+MEMBERS_RUN = (KafkaError.NON_EMPTY_GROUP, KafkaError.UNKNOWN_MEMBER_ID)
 
 
 class Seeded(NamedTuple):
@@ -78,14 +80,13 @@ def _hand_on(settings: Settings, group: str, topic: str, offsets: Offsets) -> No
     wanted = ConsumerGroupTopicPartitions(group, places)
     try:
         (future,) = admin.alter_consumer_group_offsets([wanted], request_timeout=TIMEOUT).values()
-        told = future.result(TIMEOUT)
+        for each in future.result(TIMEOUT).topic_partitions:
+            if each.error is not None:
+                raise KafkaException(each.error)
     except KafkaException as error:
-        if error.args[0].code() == KafkaError.NON_EMPTY_GROUP:
+        if error.args[0].code() in MEMBERS_RUN:
             raise NotSeeded(f"workers of group {group} run already: stop them, then begin again") from error
         raise
-    for each in told.topic_partitions:
-        if each.error is not None:
-            raise KafkaException(each.error)
 
 
 class _Copy:

@@ -96,6 +96,15 @@ def test_a_generation_that_lost_a_no_is_not_activated_unless_it_is_approved(
             assert "legal" in reasons(again, lost)
 
 
+def test_a_generation_whose_workers_run_is_not_begun_again(kafka: str, prefix: str, tmp_path: Path) -> None:
+    with deployed(kafka, tmp_path, prefix, POLICY) as deployment:
+        assert rebuild(deployment, "--into", "1", "--seed-only").returncode == 0
+        deployment.worker("anew", "--generation", "1").start().await_ready()
+        refused = rebuild(deployment, "--into", "1", "--seed-only")
+        assert refused.returncode == 1
+        assert "run already: stop them, then begin again" in refused.stderr
+
+
 def test_the_command_works_on_as_a_worker_until_it_is_told_to_end(kafka: str, prefix: str, tmp_path: Path) -> None:
     with deployed(kafka, tmp_path, prefix, POLICY) as deployment:
         live = deployment.worker("live").start().await_ready()
