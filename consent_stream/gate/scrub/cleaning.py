@@ -15,7 +15,7 @@ import orjson
 from consent_stream import __version__
 from consent_stream.gate.gate import Gate
 from consent_stream.gate.scrub.csvlist import CsvList
-from consent_stream.gate.scrub.csvrows import BOM, Columns, CsvRows, FileFault
+from consent_stream.gate.scrub.csvrows import Columns, CsvRows, FileFault
 from consent_stream.gate.scrub.outputs import STANDARD, Digest, Draft
 from consent_stream.gate.scrub.running import scrub
 from consent_stream.gate.scrub.tally import Tally
@@ -144,8 +144,10 @@ def _column(names: Sequence[str], wanted: str, exactly: str | None) -> str:
     found = [each for each in names if (each == wanted if exactly else each.strip().lower() == wanted)]
     if len(found) == 1:
         return found[0]
-    shown = ", ".join(repr(each.removeprefix(BOM)[:40]) for each in names[:10])
-    raise FileFault(f"has {'several columns' if found else 'no column'} {wanted!r}; its columns: {shown}")
+    # Names are not shown: the first row of a list without a header is a person.
+    raise FileFault(
+        f"has {'several columns' if found else 'no column'} {wanted!r} among the {len(names)} of its header"
+    )
 
 
 def _settle_csv(order: Order, source: Digest, kept: Draft, removed: Draft, run: _Run) -> None:

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from consent_stream.cli import main
+from consent_stream.gate.scrub.cleaning import sift
 from tests.contract.gate.following import following
 from tests.contract.gate.worker import Worker
 from tests.gate.made import RING, entry, grant, restriction
@@ -152,6 +153,29 @@ def test_a_header_alone_is_a_list_of_nobody(desk):
 def test_what_cannot_be_done_leaves_nothing(desk, content, more, about, word):
     desk.put(content)
     refused(desk, desk.run(*more, **about), word)
+
+
+def test_a_list_without_a_header_is_refused_and_nobody_on_it_named(desk):
+    desk.put(b"ana@example.com,1\nben@example.com,2\n")
+    result = desk.run()
+    refused(desk, result, "no column")
+    assert "example.com" not in result.output
+
+
+def test_a_gate_that_grows_stale_on_the_way_leaves_nothing(desk, monkeypatch):
+    """No heartbeat is young enough any more when the second part is asked for."""
+    asked = []
+
+    def late(gate, order, addresses, contacts=None):
+        asked.append(len(addresses))
+        if len(asked) == 2:
+            monkeypatch.setattr(gate._checker, "_limit", 0)
+        return sift(gate, order, addresses, contacts)
+
+    monkeypatch.setattr("consent_stream.gate.scrub.cleaning.sift", late)
+    desk.put(b"email\n" + b"ana@example.com\n" * 50_000)
+    refused(desk, desk.run(), "stale")
+    assert len(asked) == 2
 
 
 def test_an_input_is_never_written_to_and_an_output_not_twice(desk):
