@@ -143,13 +143,11 @@ class Gate:
         """End the thread and close the store. Every later answer is `not_ready`."""
         if self._reading.phase != "closed":
             self._sends.close()
-            if self._reporter is not None:
-                self._reporter.stop()
             if self._follower is not None:
                 self._follower.close()
             self._reading.close()
             if self._reporter is not None:
-                self._reporter.farewell()
+                self._reporter.close()
             if isinstance(self._reading, Reading):
                 self._reading.replica.close()
 

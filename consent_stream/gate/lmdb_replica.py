@@ -113,15 +113,6 @@ class LmdbReplica:
         with self._faults():
             self._env.reader_check()
 
-    def readers(self) -> int | None:
-        """How many other processes have the file open, as far as they have asked anything; None when it is closed."""
-        try:
-            told = self._env.readers().splitlines()
-        except lmdb.Error:
-            return None
-        processes = {line.split()[0] for line in told if line.split()[:1] and line.split()[0].isdigit()}
-        return len(processes - {str(os.getpid())})
-
     def spool(self, pairs: list[Pair]) -> None:
         """See `SharedReplica`."""
         with self._faults():

@@ -3,8 +3,8 @@
 1. A thread of its own and a producer of its own: no check waits for it, and nothing here is ever raised.
 2. One report at a time is under way; what Kafka has not taken yet is not repeated, and is given up after
    `TIMEOUT_MS`, for by then it is no longer true.
-3. A report claims nothing before it is so. It tells of a moment between two batches, when
-   all that was heard of is in the replica.
+3. A report claims nothing before it is so. It tells of a moment between two batches, when all that was heard of is in
+   the replica.
 4. A gate that may not write, or finds no topic, works on. A refusal is counted (`reports_refused`) and told once.
 5. Readers of a shared store (follow=False) do not report: what its follower says holds for them.
 """
@@ -24,7 +24,6 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from consent_stream.gate.clock import Clock
 from consent_stream.gate.follower import Follower
-from consent_stream.gate.lmdb_replica import LmdbReplica
 from consent_stream.gate.reading import Reading
 from consent_stream.gate.source import EMBEDDED
 from consent_stream.settings import Settings
@@ -41,10 +40,11 @@ TIMEOUT_MS = 5_000
 PATIENCE = 0.5  # seconds to wait for a moment between two batches
 NOTHING: tuple[Vector, Vector, int] = ({}, {}, 0)
 FLUSH_SECONDS = 1.0  # how long `close` may wait for the last report
-LOOK_UP = 5.0  # seconds for the question whether there is a topic
+LOOK_UP = 0.5  # seconds for the question whether there is a topic; `close` may have to wait for it
 REFUSED = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.INVALID_RECORD,
     KafkaError.POLICY_VIOLATION,
 )
@@ -58,7 +58,6 @@ class Reporter:
     def __init__(self, settings: Settings, compose: Callable[[bool], GateReport]) -> None:
         self._settings, self._topic, self._compose = settings, GATES.full(settings.topic_prefix), compose
         self.refused = 0
-        self._producer: Producer | None = None
         self._wait = EVERY
         self._process = os.getpid()
         self._closing = threading.Event()
@@ -67,52 +66,48 @@ class Reporter:
     def start(self) -> None:
         """Begin; returns at once."""
         self._thread.start()
+        atexit.register(self.close)  # a mailer that forgets to close its gate is not missed for a day
 
-    def stop(self) -> None:
-        """No more reports but the last one. A forked child has none to write: the gate is its parent's."""
-        self._closing.set()
+    def close(self) -> None:
+        """Say that this gate has ended, if it has ever said anything and Kafka listens.
+
+        A forked child has nothing to say: the gate is its parent's.
+        """
         if self._process == os.getpid():
+            atexit.unregister(self.close)
+            self._closing.set()
             self._thread.join()
 
-    def farewell(self) -> None:
-        """Say that this gate has ended, if it has ever said anything and Kafka listens. After `stop`."""
-        producer, self._producer = self._producer, None
-        if producer is None or self._process != os.getpid():
-            return
-        atexit.unregister(self._at_exit)
-        self._tell(producer, closing=True)
-        if producer.flush(FLUSH_SECONDS):
-            producer.purge()
-            producer.flush(FLUSH_SECONDS)
-
-    def _at_exit(self) -> None:
-        self.stop()  # a mailer that forgets to close its gate is not missed for a day
-        self.farewell()
-
     def _run(self) -> None:
+        # The producer is this thread's alone: a forked child has no such thread, and never lets go of what is not its.
+        producer, known = None, False
         while not self._closing.wait(self._wait):
             try:
-                producer = self._connect()
-                if producer is not None:
+                producer = producer or Producer(self._configuration(), logger=log)
+                known = known or self._is_there(producer)
+                if known:
                     self._tell(producer, closing=False)
             except KafkaException as error:  # Kafka is away; the gate's own status tells that
                 log.debug("no report: %s", error.args[0])
             except Exception:  # a defect of ours must not end the reports, and never the gate
                 log.exception("a report could not be written")
+        if producer is not None and known:
+            try:
+                self._tell(producer, closing=True)
+            except Exception:
+                log.exception("the last report could not be written")
+            if producer.flush(FLUSH_SECONDS):
+                producer.purge()
+                producer.flush(FLUSH_SECONDS)
 
-    def _connect(self) -> Producer | None:
-        """The producer, once there is a topic for it: to ask for one by its name could make it, and wrongly."""
-        if self._producer is None:
-            producer = Producer(self._configuration(), logger=log)
-            listed = producer.list_topics(timeout=LOOK_UP)
-            if self._topic not in listed.topics and not str(listed.cluster_id).startswith(EMBEDDED):
-                if self._wait == EVERY:
-                    log.warning("no topic %s: this gate cannot say what it obeys (topics apply makes it)", self._topic)
-                self._wait = AGAIN
-                return None
-            self._producer, self._wait = producer, EVERY
-            atexit.register(self._at_exit)
-        return self._producer
+    def _is_there(self, producer: Producer) -> bool:
+        """Whether there is a topic: to ask for it by its name could make it, and wrongly. Errors: KafkaException."""
+        listed = producer.list_topics(timeout=LOOK_UP)
+        found = self._topic in listed.topics or str(listed.cluster_id).startswith(EMBEDDED)
+        if not found and self._wait == EVERY:
+            log.warning("no topic %s: this gate cannot say what it obeys (topics apply makes it)", self._topic)
+        self._wait = EVERY if found else AGAIN
+        return found
 
     def _configuration(self) -> dict[str, Any]:
         return self._settings.producer(**{
@@ -144,7 +139,7 @@ class Reporter:
 
 
 class Author:
-    """Composes the reports of one gate. look: its status. list: the topic. limit: its staleness limit, in seconds."""
+    """Composes the reports of one gate. look: its status. limit: its staleness limit, in seconds."""
 
     def __init__(
         self,
@@ -165,13 +160,13 @@ class Author:
         """What is to be told now; `closing` when nothing is after it."""
         applied, settled, control = self._enforced()
         status, (gate, name) = self._look(), self._identity()
-        replica, fresh, late = self._reading.replica, self._reading.freshness, status.settled_staleness
+        fresh, late = self._reading.freshness, status.settled_staleness
         return GateReport(
             gate=gate,
             name=name,
             host=self._host,
             channel=self._channel,
-            list=status.list,
+            list=self._follower.list,
             started=self._started,
             written=self._clock.wall(),
             closing=closing,
@@ -185,7 +180,6 @@ class Author:
             settled=settled,
             control=control,
             entries=status.entries,
-            readers=replica.readers() if isinstance(replica, LmdbReplica) else None,
             staleness_limit=self._limit,
             staleness=None if late is None else int(late * 1_000_000),
         )

@@ -29,7 +29,6 @@ class GateReport(NamedTuple):
     settled: Vector
     control: int
     entries: int
-    readers: int | None
     staleness_limit: int
     staleness: int | None
 

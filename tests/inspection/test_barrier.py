@@ -19,7 +19,7 @@ def report(
     settled_vector = {p: Point(applied if settled is None else settled, 1) for p in (0, 1)}
     return GateReport(
         gate, f"mailer of {gate}", "host", channel, f"suppression.{channel}", NOON - SECOND, written, closing,
-        "following", True, None, generation, 8, 2, applied_vector, settled_vector, control, 100, None, 10 * SECOND, 0,
+        "following", True, None, generation, 8, 2, applied_vector, settled_vector, control, 100, 10 * SECOND, 0,
     )  # fmt: skip
 
 

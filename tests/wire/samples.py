@@ -114,11 +114,11 @@ REPORTS = [
     GateReport(
         "5c" * 16, "newsletter", "mta-2.example.com", "email", "eu-suppression.email.g1", AT, AT + 7_000_000, False,
         "following", True, None, 1, 8, 2, {0: Point(5, AT), 1: Point(1 << 40, AT + 1)}, {0: Point(4, AT - 1)}, 12,
-        1_000_000, 3, 10_000_000, 21_000,
+        1_000_000, 10_000_000, 21_000,
     ),
     GateReport(
         "a0" * 16, "", "h", "sharing", "suppression.sharing", AT, AT, True, "refused", False,
-        "topic suppression.sharing: cleanup.policy is delete", 0, 0, 0, {}, {}, 0, 0, None, 1, None,
+        "topic suppression.sharing: cleanup.policy is delete", 0, 0, 0, {}, {}, 0, 0, 1, None,
     ),
 ]  # fmt: skip
 

@@ -130,7 +130,7 @@ VECTORS = st.dictionaries(st.integers(0, 1 << 30), st.builds(Point, LONGS, LONGS
 COUNTS = st.integers(0, 1 << 30)
 REPORTS = st.builds(
     GateReport, TEXTS, TEXTS, TEXTS, LISTS, TEXTS, LONGS, LONGS, FLAGS, TEXTS, FLAGS, st.none() | TEXTS, COUNTS, COUNTS,
-    COUNTS, VECTORS, VECTORS, LONGS, LONGS, st.none() | COUNTS, LONGS, st.none() | LONGS,
+    COUNTS, VECTORS, VECTORS, LONGS, LONGS, LONGS, st.none() | LONGS,
 )  # fmt: skip
 
 
