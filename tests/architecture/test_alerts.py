@@ -13,6 +13,24 @@ GROUPS = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"]
 RULES = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
 RUNBOOKS = (ROOT / "docs" / "runbooks.md").read_text()
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
+# What the runbooks quote of logs and answers, as far as it is written in the package word for word.
+QUOTED = (
+    "FAIL-STOP: ",
+    "records unproven after",
+    "is in use by another process",
+    "topics do not exist: ",
+    "cannot be read",
+    "cannot reach Kafka at",
+    "trying again",
+    "no heartbeat: ",
+    "a heartbeat or report was not taken: ",
+    "another tenant's subject key",
+    "no fresh heartbeats: is every worker running, and is its clock right?",
+    "there is no proof that recent withdrawals are in the list",
+    "is not the one that these topics are written with; use that key file",
+    "moved to",
+    "is every worker's clock right?",
+)
 # Prometheus' own, and those of its client library for Python.
 FOREIGN = {"up", "process_start_time_seconds"}
 
@@ -50,6 +68,13 @@ def test_a_rule_has_its_runbook(name):
     section = re.search(rf"^## {name}\n(.*?)(?=^#)", RUNBOOKS, re.DOTALL | re.MULTILINE)
     assert section is not None
     assert all(f"**{part}:**" in section.group(1) for part in ("See", "Means", "Do", "Over when"))
+
+
+@pytest.mark.parametrize("words", QUOTED)
+def test_what_the_runbooks_quote_is_still_said(words):
+    sources = "".join(path.read_text() for path in (ROOT / "consent_stream").rglob("*.py"))
+    assert words in " ".join(RUNBOOKS.split()) + " "
+    assert words in sources
 
 
 def test_names_are_given_once():
