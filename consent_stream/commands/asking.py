@@ -54,7 +54,7 @@ class Asked:
 
         Errors: Unanswered when there is no list; click.UsageError for a question that this list cannot be asked.
         """
-        with Gate(self._settings, channel=self._channel) as gate:
+        with Gate(self._settings, channel=self._channel, report=False) as gate:
             try:
                 told = ask(gate, self.question)
                 if not set(verdict_of(told).reasons[:1]) & set(ALONE):  # which are known without any list

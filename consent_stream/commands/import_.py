@@ -257,7 +257,7 @@ def _dry_run(asked: Asked, lists: Sequence[List], surveys: Sequence[Survey], bar
     root = load_keys(settings.keys)
     keyring, replica = Keyring(root.keys, root.current, root.derived, root.fingerprints), MemoryReplica()
     _warn(settings, lists[0].batch, surveys)
-    with Gate(settings, channel=lists[0].batch.channel, store=replica) as gate:
+    with Gate(settings, channel=lists[0].batch.channel, store=replica, report=False) as gate:
         bar.begin("reading the list")
         if not gate.wait_ready(asked.timeout):
             trouble = gate.status().trouble or "not ready"

@@ -117,7 +117,7 @@ def _order(source: Path, kept: Path, removed: Path, report: Path, given: dict[st
 
 def _gate(settings: Settings, channel: str, store: Path | None) -> Gate:
     try:
-        return Gate(settings, channel=channel, store=store, follow=store is None)
+        return Gate(settings, channel=channel, store=store, follow=store is None, report=False)
     except ReplicaFault as error:
         raise Refused(str(error)) from error
 
