@@ -31,12 +31,13 @@ from benchmarks.profile import Profiler, stage_costs
 from benchmarks.race import race
 from benchmarks.race_report import race_section
 from benchmarks.restore import restore
+from benchmarks.scrub import lap, scrub_section
 from consent_stream.dev.errors import DevError
 from consent_stream.dev.kafka import LocalKafka
 from consent_stream.wire.state import encode_registers
 from consent_stream.wire.topics import PARTITIONS
 
-PARTS = ("race", "product", "restore", "latency", "gate")
+PARTS = ("race", "product", "restore", "latency", "gate", "scrub")
 ON_DEMAND = ("growth",)  # longer than a quarter of an hour with the rest
 
 
@@ -54,6 +55,7 @@ class Sizes:
     load: int
     entries: int
     questions: int
+    addresses: int
     growth_events: int
     people: tuple[int, ...]
 
@@ -74,8 +76,9 @@ class Sizes:
 @click.option("--keys", default=1_000_000, show_default=True, help="P3: keys to restore.")
 @click.option("--probes", default=500, show_default=True, help="P4: unsubscribes.")
 @click.option("--load", default=500, show_default=True, help="P4: other events a second.")
-@click.option("--entries", default=1_000_000, show_default=True, help="P5, P7: rows of a list.")
+@click.option("--entries", default=1_000_000, show_default=True, help="P5, P6, P7: rows of a list.")
 @click.option("--questions", default=50_000, show_default=True, help="P5: questions of a lap.")
+@click.option("--addresses", default=1_000_000, show_default=True, help="P6: rows of the list to be cleaned.")
 @click.option("--growth-events", default=300_000, show_default=True, help="P8: events of a lap.")
 @click.option("--people", multiple=True, type=int, default=(10_000, 100_000, 1_000_000), show_default=True, help="P8.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), default=ROOT / "benchmarks" / "RESULTS.md")
@@ -109,6 +112,8 @@ def run(bootstrap: str, scratch: Path, parts: Collection[str], sizes: Sizes) -> 
     if "gate" in parts:
         size = {"entries": sizes.entries, "questions": sizes.questions, "repeats": sizes.repeats}
         sections.append(gate_section(*gate(bootstrap, scratch, **size)))
+    if "scrub" in parts:
+        sections.append(scrub_section([lap(sizes.entries, sizes.addresses) for _ in range(sizes.repeats)]))
     if "growth" in parts:
         laps = growth(bootstrap, scratch, events=sizes.growth_events, people=sizes.people, repeats=sizes.repeats)
         sections.append(growth_section(laps))

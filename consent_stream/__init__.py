@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from consent_stream.gate import Gate, Verdict
+    from consent_stream.gate.aio import AsyncGate
 
-__all__ = ["Gate", "Verdict", "__version__"]
+__all__ = ["AsyncGate", "Gate", "Verdict", "__version__"]
 __version__ = "0.1.0"
 
 
@@ -18,4 +19,8 @@ def __getattr__(name: str) -> Any:
         from consent_stream import gate
 
         return getattr(gate, name)
+    if name == "AsyncGate":
+        from consent_stream.gate.aio import AsyncGate
+
+        return AsyncGate
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
