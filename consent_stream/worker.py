@@ -213,6 +213,8 @@ def log_to_stderr(verbose: bool) -> None:
         format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s",
         datefmt="%Y-%m-%dT%H:%M:%S",
     )
+    # It writes the first bytes of every response: of batches of events, and so addresses.
+    logging.getLogger("aiokafka.conn").setLevel(logging.INFO)
     if not verbose:
         for handler in logging.getLogger().handlers:
             handler.addFilter(Throttle())
