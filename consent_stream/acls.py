@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -17,7 +16,7 @@ from confluent_kafka.admin import (
 )
 
 from consent_stream.settings import Settings
-from consent_stream.topics import TIMEOUT, Unreachable
+from consent_stream.topics import TIMEOUT, TopicAdmin
 from consent_stream.wire.acls import Rule
 
 ANY_HOST = "*"
@@ -50,12 +49,12 @@ class AclAdmin:
     """Admin calls on the ACLs of one principal, `User:NAME`."""
 
     def __init__(self, settings: Settings, principal: str) -> None:
-        self._principal, self._bootstrap = principal, settings.bootstrap
+        self._principal, self._link = principal, TopicAdmin(settings)
         self._admin = AdminClient({**settings.librdkafka(), "log_level": 0})
 
     def read(self) -> list[Found]:
         """All ACLs that name the principal. Errors: Unreachable; KafkaException where Kafka refuses, or has none."""
-        self._reach()
+        self._link.reach()
         every = AclBindingFilter(
             ResourceType.ANY, None, ResourcePatternType.ANY, self._principal, None, AclOperation.ANY,
             AclPermissionType.ANY,
@@ -74,12 +73,6 @@ class AclAdmin:
             filters = [self._filter(each) for each in found]
             for future in self._admin.delete_acls(filters, request_timeout=TIMEOUT).values():
                 future.result()
-
-    def _reach(self) -> None:
-        try:
-            self._admin.list_topics(timeout=TIMEOUT)
-        except KafkaException as error:
-            raise Unreachable(f"no Kafka answers at {self._bootstrap}: {error.args[0].str()}") from error
 
     def _binding(self, found: Found) -> AclBinding:
         return AclBinding(*self._parts(found))

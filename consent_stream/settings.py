@@ -20,6 +20,9 @@ YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 # What a stage writes is bounded by rules and kept by topics (wire/topics.py, LARGEST_KEPT), and the same bytes with
 # error headers must fit into quarantine; librdkafka by itself stops at 1,000,000 bytes.
 LARGEST_RECORD = 32 * 1024 * 1024 + 128 * 1024
+# While a question waits, librdkafka knocks again after its first pause each time, whatever the pauses have grown to: 20
+# times a second with its own 100 ms (measured with an expired certificate), each a TLS handshake for the broker.
+RECONNECT_MS = 500
 LEGAL_NAME = re.compile(r"[A-Za-z0-9._-]*")  # what Kafka accepts in topic names and member ids
 LONGEST_PREFIX = 200  # a topic name has at most 249 characters, and ours take some
 
@@ -125,6 +128,7 @@ class Settings:
             "ssl.ca.location": self.ssl_ca and str(self.ssl_ca),
             "ssl.certificate.location": self.ssl_certificate and str(self.ssl_certificate),
             "ssl.key.location": self.ssl_key and str(self.ssl_key),
+            "reconnect.backoff.ms": RECONNECT_MS,
         }
         return {name: value for name, value in conf.items() if value is not None}
 

@@ -34,6 +34,8 @@ from consent_stream.wire.topics import (
 )
 
 TIMEOUT = 10.0  # seconds for one answer; a broker far away with TLS and SASL takes two or three to say hello
+GLANCE = 1.0  # seconds between two looks whether the link itself was refused
+REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED)
 EMBEDDED_CLUSTER = "mockCluster"  # librdkafka's mock cluster gives itself an id that begins so
 SIMULATED_PREFIX = "sim-"  # topics made to run scenarios through a worker; never of a deployment
 
@@ -67,7 +69,8 @@ class TopicAdmin:
         self._prefix, self._generation = settings.topic_prefix, generation
         self._bootstrap = settings.bootstrap
         # Kept as long as this object: an AdminClient that goes before its futures resolve fails them with _DESTROY.
-        self._admin = AdminClient({**settings.librdkafka(), "log_level": 0})
+        self._refusal: str | None = None  # what a broker said of our password, or we of its certificate
+        self._admin = AdminClient({**settings.librdkafka(), "log_level": 0, "error_cb": self._on_error})
 
     def read(self) -> Cluster:
         """What is there now. On the embedded broker, asking for a topic makes it.
@@ -146,13 +149,31 @@ class TopicAdmin:
         (future,) = self._admin.incremental_alter_configs([resource], request_timeout=TIMEOUT).values()
         future.result()
 
+    def has(self, topic: Topic) -> bool:
+        """Whether it is there, by its name alone: its settings are not everyone's to read. Errors: Unreachable."""
+        return topic.full(self._prefix, self._generation) in self._metadata().topics
+
+    def reach(self) -> None:
+        """Return when a broker answers. Errors: Unreachable."""
+        self._metadata()
+
     def _metadata(self, topic: str | None = None) -> Any:
-        try:
-            return (
-                self._admin.list_topics(topic, timeout=TIMEOUT) if topic else self._admin.list_topics(timeout=TIMEOUT)
-            )
-        except KafkaException as error:
-            raise Unreachable(f"no Kafka answers at {self._bootstrap}: {error.args[0].str()}") from error
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            left = max(0.1, min(GLANCE, deadline - time.monotonic()))
+            try:
+                return self._admin.list_topics(topic, timeout=left) if topic else self._admin.list_topics(timeout=left)
+            except KafkaException as error:
+                self._admin.poll(0)  # runs `_on_error`
+                # No patience mends a wrong password or certificate, and asking on is a storm of attempts.
+                if self._refusal is not None:
+                    raise Unreachable(f"no link to Kafka at {self._bootstrap}: {self._refusal}") from error
+                if time.monotonic() >= deadline:
+                    raise Unreachable(f"no Kafka answers at {self._bootstrap}: {error.args[0].str()}") from error
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() in REFUSALS:
+            self._refusal = " ".join(error.str().split())
 
     def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
@@ -212,7 +233,7 @@ def active_generation(settings: Settings) -> int:
 
     Errors: Unreachable, or KafkaException, when Kafka does not answer; WireError when the record cannot be read.
     """
-    if CONTROL.full(settings.topic_prefix) not in TopicAdmin(settings).read().live:
+    if not TopicAdmin(settings).has(CONTROL):
         return FIRST.generation
     told = read_control(settings).get(ACTIVE)
     return FIRST.generation if told is None else decode_active(told).generation

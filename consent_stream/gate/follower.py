@@ -190,4 +190,5 @@ class Follower:
 
     def _on_error(self, error: KafkaError) -> None:
         """librdkafka's own reports: a broker that went away comes back by itself, and staleness says how it stands."""
-        self._reading.interrupt(error.str())
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # why they are was told before, such as a certificate
+            self._reading.interrupt(" ".join(error.str().split()))

@@ -93,6 +93,7 @@ def test_librdkafka_gets_the_security_of_the_link():
         "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.username": "mailer",
         "sasl.password": "hunter2",
+        "reconnect.backoff.ms": 500,
     }
 
 
