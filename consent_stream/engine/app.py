@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from faust.types import TP
 
 from . import failure
 from .identity import Identity
+from .incarnations import Incarnations, watch
 from .kafka import KafkaClients
 from .outbox import Outbox
 from .partition import StoreMemory
@@ -88,6 +90,7 @@ class SliceApp(faust.App):  # type: ignore[misc]
         self.fetch_max_wait_ms = fetch_max_wait_ms
         self.lanes = lanes
         self.identity = Identity(kafka)
+        self.incarnations = Incarnations(self.identity)
         self.memory = StoreMemory()
         self.threads = ThreadPoolExecutor(16, thread_name_prefix="slices")
         self._outboxes: dict[tuple[str, int], Outbox] = {}
@@ -96,6 +99,7 @@ class SliceApp(faust.App):  # type: ignore[misc]
         settings = {**_SETTINGS, "consumer_group_instance_id": worker_id, **kafka.aiokafka(), **options}
         broker = [f"slices://{server}" for server in kafka.bootstrap.split(",")]
         super().__init__(id, broker=broker, datadir=str(datadir), **settings)
+        self.task(partial(watch, self))
 
     # -- declaring
 

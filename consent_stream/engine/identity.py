@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from confluent_kafka import Consumer, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from .kafka import KafkaClients, client_log
@@ -54,6 +55,22 @@ class Identity:
             return {}
         asked = self._admin.describe_topics(TopicCollection(names), request_timeout=self._timeout)
         return {name: str(asked[name].result(self._timeout).topic_id) for name in names}
+
+    def ids_if_there(self, topics: Iterable[str]) -> dict[str, str | None]:
+        """As `topic_ids`, with None for a topic that does not exist."""
+        names = sorted(set(topics))
+        if self.embedded or not names:
+            return dict(self.topic_ids(names))
+        asked = self._admin.describe_topics(TopicCollection(names), request_timeout=self._timeout)
+        return {name: self._id_if_there(asked[name]) for name in names}
+
+    def _id_if_there(self, asked: Any) -> str | None:
+        try:
+            return str(asked.result(self._timeout).topic_id)
+        except KafkaException as exc:
+            if exc.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return None
+            raise
 
     def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
         """(first offset, offset of the next record) of a partition."""

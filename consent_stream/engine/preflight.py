@@ -61,7 +61,9 @@ async def wait_for_kafka(app: SliceApp, *, every_s: float = 2.0) -> bool:
 
 
 async def check_topics(app: SliceApp) -> None:
-    """Errors: EngineError when a topic is missing, a count differs, or a fence is asked of a broker that has none.
+    """Look at the topics, and remember which incarnations of them these are.
+
+    Errors: EngineError when a topic is missing, a count differs, or a fence is asked of a broker that has none.
 
     Faust only logs a missing topic, and the worker then runs with nothing to do.
     """
@@ -80,3 +82,4 @@ async def check_topics(app: SliceApp) -> None:
     for topic, count in wanted.items():
         if count is not None and found[topic] != count:
             raise EngineError(f"topic {topic} has {found[topic]} partitions, its table has {count}")
+    await asyncio.get_running_loop().run_in_executor(app.threads, app.incarnations.learn, wanted)

@@ -14,6 +14,7 @@ from faust.types import TP
 from .failure import fail_stop
 from .fetchclock import FetchClock
 from .headernames import tolerate
+from .incarnations import name_commits
 from .progress import Fetched, Room
 from .starts import SourceState, Start, choose_start
 
@@ -37,7 +38,9 @@ class SliceThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def on_start(self) -> None:
         await super().on_start()
-        fetcher = self._ensure_consumer()._fetcher
+        consumer = self._ensure_consumer()
+        name_commits(consumer, self.app.incarnations.ids)
+        fetcher = consumer._fetcher
         tolerate(fetcher)
         self._clock = FetchClock(fetcher)  # wraps the method that was just replaced
 
@@ -61,8 +64,13 @@ class SliceThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         lows = await consumer.beginning_offsets(list(sources.values()))
         ends = await consumer.end_offsets(list(sources.values()))
         starts = {}
+        # Not `consumer.committed()`: it leaves out which incarnation of the topic an offset was committed for.
+        commits = await consumer._coordinator.fetch_committed_offsets(list(sources.values()))
         for tp, atp in sources.items():
-            start = choose_start(await consumer.committed(atp), states.get(tp, SourceState()), lows[atp], ends[atp])
+            found = commits.get(atp)
+            state = self.app.incarnations.of_commit(tp.topic, found, states.get(tp, SourceState()))
+            committed = found.offset if found is not None and found.offset >= 0 else None
+            start = choose_start(committed, state, lows[atp], ends[atp])
             consumer.seek(atp, start.offset)
             starts[tp] = start
         return starts
