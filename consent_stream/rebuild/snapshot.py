@@ -90,6 +90,9 @@ class Snapshot:
         name = EVENTS.full(self._settings.topic_prefix)
         wanted = {p: self._end(name, p) for p in self._partitions(name)}
         deadline = time.monotonic() + seconds
+        self._catch_up(told)
+        # Only what is heard from now on counts: where no event came, a worker that ended long ago has settled them all.
+        self._beats = {each: {} for each in self.generations}
         while True:
             self._catch_up(told)
             settled = {each: self._settled(each) for each in self.generations}

@@ -126,6 +126,24 @@ def test_the_command_works_on_as_a_worker_until_it_is_told_to_end(kafka: str, pr
         assert check_everything(deployment) > 50
 
 
+def test_a_generation_without_a_worker_is_not_activated(kafka: str, prefix: str, tmp_path: Path) -> None:
+    """Nothing happened since it ended, and all is settled and equal; but nobody would keep its lists fresh."""
+    with deployed(kafka, tmp_path, prefix, POLICY) as deployment:
+        deployment.worker("live").start().await_ready()
+        deployment.produce(events(100, 20, people=30))
+        deployment.await_settled()
+        assert rebuild(deployment, "--into", "1", "--seed-only").returncode == 0
+        anew = deployment.worker("anew", "--generation", "1").start().await_ready()
+        deployment.generation = 1
+        deployment.await_settled()
+        assert compare(deployment)[0] == 0
+        assert anew.stop() == 0
+        refused = activate(deployment, "1", "--timeout", "2")
+        assert refused.returncode == 2
+        assert "does a worker of it run?" in refused.stderr
+        assert active_generation(deployment.settings) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(("--into", "0"), "0 is not in the range"), (("--into", "1", "--from", "1"), "generations only grow")],
