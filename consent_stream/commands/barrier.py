@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 import click
 from rich.table import Table
 
 from consent_stream.commands.options import Seconds, settings_options
-from consent_stream.commands.screen import console
+from consent_stream.commands.screen import clock, console, plain
 from consent_stream.inspection.barrier import Barrier, GateState, members
 from consent_stream.settings import Settings
 
@@ -74,7 +73,7 @@ def tell(found: Barrier, what: str, as_json: bool) -> None:
     if not found.gates:
         screen.print("no gate has reported in consent.gates: is any mailer running?")
         return
-    since = f" since {_clock(found.since)}" if found.since is not None else ""
+    since = f" since {clock(found.since)}" if found.since is not None else ""
     screen.print(f"{what} at {found.reached} of {len(found.gates)} gates{since}")
     rest = [each for each in found.gates if each.state != "reached"]
     if rest:
@@ -89,9 +88,6 @@ def _table(rest: list[GateState]) -> Table:
         if each.state == "silent":
             limit = report.staleness_limit / 1e6
             why = f"{why or 'was there'}; cut off from Kafka it denies after {limit:g} s"
-        table.add_row(report.name, report.host, report.list, each.state, _clock(report.written), why)
+        cells = (report.name, report.host, report.list, each.state, clock(report.written), why)
+        table.add_row(*map(plain, cells))
     return table
-
-
-def _clock(instant: int) -> str:
-    return datetime.fromtimestamp(instant / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -16,7 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from consent_stream.commands.options import Seconds, settings_options
-from consent_stream.commands.screen import console
+from consent_stream.commands.screen import console, plain
 from consent_stream.domain.times import parse_instant
 from consent_stream.settings import Settings
 
@@ -141,7 +141,7 @@ def _messages(shown: list[dict[str, Any]]) -> Table:
         late = "no permission" if line["late_ms"] is None else f"{line['late_ms']:.1f} ms"
         after = line["kind"] or ", ".join(line["reasons"])
         where = (line["tenant"], line["channel"], line["sender"], line["message_id"])
-        table.add_row(*map(_plain, (_time(line["handed_over_at"]), late, *where, after, line["event"] or "")))
+        table.add_row(*map(plain, (_time(line["handed_over_at"]), late, *where, after, line["event"] or "")))
     return table
 
 
@@ -152,15 +152,8 @@ def _senders(told: dict[str, Any]) -> Table:
     for name, row in (*told["senders"].items(), ("all", told)):
         delays = ["-" if row[each] is None else f"{row[each]:.1f}" for each in ("p50_ms", "p99_ms", "max_ms")]
         counts = (str(row["sent"]), str(row["late"]), f"{row['late_share']:.4%}")
-        table.add_row(_plain(name), *counts, *delays, str(row["without_permission"]))
+        table.add_row(plain(name), *counts, *delays, str(row["without_permission"]))
     return table
-
-
-def _plain(text: str) -> str:
-    """Ids are others' texts: no markup, and nothing that moves a terminal's cursor."""
-    from rich.markup import escape
-
-    return escape("".join(char if char.isprintable() else "�" for char in text))
 
 
 def _time(instant: int) -> str:

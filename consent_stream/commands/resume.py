@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from consent_stream.commands.screen import printable
 from consent_stream.commands.switching import now, switch_options, switches, turn, words
 from consent_stream.settings import Settings
 from consent_stream.wire.stops import EVERY, Stop
@@ -24,8 +25,8 @@ def command(
 ) -> int:
     """Take back what `stop-sending` stopped, named with the same --tenant and --channel.
 
-    Every switch is one of its own: a wider one that is on still holds, and is named. Exit 0: done, 1: that switch is
-    not on, or not obeyed everywhere in time (--wait), 2: not done.
+    Every switch is one of its own: others that are on and cover some of the same still hold, and are named. Exit 0:
+    done, 1: that switch is not on, or not obeyed everywhere in time (--wait), 2: not done.
 
     \b
     consent-stream resume --tenant acme --channel email --reason "template mended"
@@ -37,7 +38,8 @@ def command(
         raise click.ClickException(f"{words(which)} is not stopped by a switch of its own (stopped: {others})")
     stop = Stop(False, reason, by, now())
     code = turn(settings, which, stop, ask=not yes, force=True, wait=wait, as_json=as_json)
-    wider = [each for each in on if each != which and each[0] in (EVERY, tenant) and each[1] in (EVERY, which[1])]
-    for each in sorted(wider):
-        click.echo(f"still stopped: {words(each)} ({on[each].reason})", err=True)
+    for each in sorted(on.keys() - {which}):
+        if not all(EVERY in pair or pair[0] == pair[1] for pair in zip(each, which, strict=True)):
+            continue
+        click.echo(f"still stopped: {words(each)} ({printable(on[each].reason)})", err=True)
     return code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -12,7 +11,7 @@ from rich.table import Table
 
 from consent_stream.commands.barrier import Unanswered
 from consent_stream.commands.options import settings_options
-from consent_stream.commands.screen import console
+from consent_stream.commands.screen import clock, console, plain
 from consent_stream.commands.switching import switches, words
 from consent_stream.settings import Settings
 
@@ -55,21 +54,30 @@ def _history(settings: Settings) -> list[dict[str, Any]]:
     try:
         for batch in read(settings, AUDIT):
             for message in batch:
-                try:
-                    row = orjson.loads(message.value() or b"")
-                except orjson.JSONDecodeError:
-                    continue  # not of ours
-                if isinstance(row, dict) and str(row.get("action", "")).startswith("sending."):
+                row = _turned(message.value() or b"")
+                if row is not None:
                     rows.append(row)
     except Unread as error:
         raise Unanswered(str(error)) from error
     return rows
 
 
+def _turned(value: bytes) -> dict[str, Any] | None:
+    """The turn of a switch that a record of the audit tells of; None when it tells of something else."""
+    try:
+        row = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(row, dict) or row.get("action") not in ("sending.stopped", "sending.resumed"):
+        return None
+    texts = all(isinstance(row.get(name), str) for name in ("tenant", "channel", "by", "reason"))
+    return row if texts and type(row.get("at")) is int else None
+
+
 def _print(rows: list[dict[str, Any]]) -> None:
     table = Table("when", "what", "of", "by", "why", box=None, pad_edge=False)
     for row in rows:
-        at = datetime.fromtimestamp(row["at"] / 1e6, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         of = words((row["tenant"], row["channel"]))
-        table.add_row(at, row["action"].removeprefix("sending."), of, row["by"], row["reason"])
+        cells = (clock(row["at"]), row["action"].removeprefix("sending."), of, row["by"], row["reason"])
+        table.add_row(*map(plain, cells))
     console().print(table)

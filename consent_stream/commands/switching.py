@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import json
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +14,7 @@ from confluent_kafka import KafkaException
 
 from consent_stream.commands.barrier import Unanswered, tell
 from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.commands.screen import printable
 from consent_stream.settings import Settings
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.stops import CHANNELS, EVERY, UNREADABLE, Covered, Stop, covered, decode_stop
@@ -59,7 +62,7 @@ def switches(settings: Settings) -> dict[Covered, Stop]:
 def words(which: Covered) -> str:
     """What a switch covers, in words."""
     tenant, channel = which
-    whose = "every tenant" if tenant == EVERY else f"tenant {tenant}"
+    whose = "every tenant" if tenant == EVERY else f"tenant {printable(tenant)}"
     return f"{whose}, {'every list' if channel == EVERY else channel}"
 
 
@@ -84,28 +87,36 @@ def turn(
         _refuse_unknown(settings, tenant)
     if which == (EVERY, EVERY) and ask:
         verb = "Stop" if stop.stopped else "Resume"
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"this would {verb.lower()} all sending, and nobody is here to ask: say --yes")
         click.confirm(f"{verb} all sending of every tenant on every list?", abort=True, err=True)
     try:
         offset = set_switch(settings, tenant, channel, stop)
     except KafkaException as error:
         raise Unanswered(f"Kafka did not take it: {error.args[0]}") from error
+    turned = {"tenant": tenant, "channel": channel, **stop._asdict(), "offset": offset}
     if not as_json:
-        click.echo(f"{'stopped' if stop.stopped else 'resumed'}: {words(which)}", err=wait is None)
-    return _await_obedience(settings, which, offset, wait, as_json)
+        click.echo(f"{'stopped' if stop.stopped else 'resumed'}: {words(which)}")
+    elif wait is None:
+        click.echo(json.dumps({"switch": turned}))
+    return 0 if wait is None else _await_obedience(settings, which, turned, wait, as_json)
 
 
-def _await_obedience(settings: Settings, which: Covered, offset: int, wait: float | None, as_json: bool) -> int:
-    from consent_stream.inspection.barrier import control_lag
+def _await_obedience(settings: Settings, which: Covered, turned: dict[str, Any], wait: float, as_json: bool) -> int:
+    from consent_stream.inspection.barrier import control_lag, members
     from consent_stream.inspection.gatereports import await_barrier
     from consent_stream.inspection.topicread import Unread
 
     channels = () if which[1] == EVERY else (which[1],)
     try:
-        found = await_barrier(settings, control_lag(offset), channels, wait or 0)
+        found = await_barrier(settings, control_lag(turned["offset"]), channels, wait)
     except Unread as error:  # the switch is turned; only the proof is lacking
-        raise Unanswered(f"it is turned, but nobody can tell who obeys: {error}") from error
-    tell(found, "obeyed", as_json)
-    return 0 if wait is None or found.passed else 1
+        raise click.ClickException(f"it is turned, but nobody can tell who obeys: {error}") from error
+    if as_json:
+        click.echo(json.dumps({"switch": turned, **members(found)}))
+    else:
+        tell(found, "obeyed", as_json=False)
+    return 0 if found.passed else 1
 
 
 def _refuse_unknown(settings: Settings, tenant: str) -> None:

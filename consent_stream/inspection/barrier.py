@@ -79,7 +79,7 @@ class Reports:
 
     def _state(self, report: GateReport, now: int) -> GateState:
         lag = self._lag(report)
-        if now - report.written > SILENT:
+        if abs(now - report.written) > SILENT:  # a clock so far ahead is no word of now either
             return GateState(report, "silent", report.written, lag)
         if lag is not None:
             return GateState(report, "behind", report.written, lag)

@@ -86,3 +86,10 @@ def test_a_partition_that_a_gate_knows_nothing_of_is_not_enforced():
 def test_a_switch_is_obeyed_once_it_is_read():
     assert heard(report(control=5), what=control_lag(4)).barrier(NOON).passed
     assert not heard(report(control=5), what=control_lag(5)).barrier(NOON).passed
+
+
+def test_a_report_from_a_clock_far_ahead_is_no_word_of_now():
+    """Else a gate that has died would count as there until that time comes."""
+    found = heard(report(written=NOON + SILENT + 1)).barrier(NOON)
+    assert states(found) == {"g1": "silent"}
+    assert states(heard(report(written=NOON + SILENT)).barrier(NOON)) == {"g1": "reached"}
