@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
-SECONDS = float(os.environ.get("CONSENT_FUZZ_SECONDS", "1.5"))  # for each reader
+SECONDS = float(os.environ.get("CONSENT_FUZZ_SECONDS", "0.8"))  # for each reader
 SEED = os.environ.get("CONSENT_FUZZ_SEED", "consent")  # `make fuzz` takes another each time and says which
 SLOWEST = 1.0  # seconds of processor time for one input of a few KiB
 INTERESTING = [

@@ -74,7 +74,7 @@ def test_records_of_control(name: str) -> None:
 def test_events_all_the_way_to_facts() -> None:
     seeds = events(60, 120)
     seeds = [each for each in seeds if len(each) < 8_000]
-    for raw in inputs("events", seeds, 4):
+    for raw in inputs("events", seeds):
         assert ends_well(lambda value: take_in(value, 1_773_144_000_000_000, (0, 0), PARSED, KEYS.subject), raw, ())
 
 
@@ -98,7 +98,7 @@ def test_key_files(tmp_path: Path) -> None:
         path.write_bytes(raw)
         load_keys(path)
 
-    for raw in inputs("keys.toml", [KEY_FILE], 1):
+    for raw in inputs("keys.toml", [KEY_FILE]):
         ends_well(decode, raw, (KeyFileError,))
 
 
@@ -122,7 +122,7 @@ def test_import_files(sample: str, tmp_path: Path) -> None:
         path.write_bytes(raw)
         read_as(form, path, **options)
 
-    for raw in inputs(sample, [(SAMPLES / sample).read_bytes()], 0.4):
+    for raw in inputs(sample, [(SAMPLES / sample).read_bytes()], 0.2):
         ends_well(decode, raw, (FileFault,))
 
 
