@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml .ci/venv
 	@touch $@
 
 test: install
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 demo: install
 	$(BIN)/consent-stream demo $(ARGS)
