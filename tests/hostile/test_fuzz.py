@@ -30,7 +30,7 @@ from tests.importing.listed import LISTS, SAMPLES, read_as
 from tests.wire.released import newest
 from tests.wire.test_broken_bytes import READERS
 
-from .fuzz import ends_well, inputs
+from .fuzz import SECONDS, ends_well, inputs
 
 KEYS = Keyring({0: bytes(32)})
 KEY_FILE = b'current = 0\n[keys]\n0 = "' + b"00" * 32 + b'"\n1 = "' + b"ab" * 32 + b'"\n'
@@ -122,7 +122,7 @@ def test_import_files(sample: str, tmp_path: Path) -> None:
         path.write_bytes(raw)
         read_as(form, path, **options)
 
-    for raw in inputs(sample, [(SAMPLES / sample).read_bytes()], 0.2):
+    for raw in inputs(sample, [(SAMPLES / sample).read_bytes()], SECONDS / 4):
         ends_well(decode, raw, (FileFault,))
 
 
