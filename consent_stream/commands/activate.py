@@ -11,13 +11,20 @@ from confluent_kafka import KafkaException
 
 from consent_stream.commands.compare import Uncompared, compared
 from consent_stream.commands.options import Seconds, settings_options
-from consent_stream.control import publish_control
+from consent_stream.control import publish_audit, publish_control
 from consent_stream.domain.policy import Policy
 from consent_stream.rebuild.activate import needed, read_approval
 from consent_stream.settings import Settings
 from consent_stream.topics import Unreachable, active_generation, read_control
 from consent_stream.wire.avro import WireError
-from consent_stream.wire.control import POLICY, Active, decode_policy, encode_active, named
+from consent_stream.wire.control import (
+    POLICY,
+    Active,
+    decode_policy,
+    encode_active,
+    encode_active_audit,
+    named,
+)
 
 MOST = 1_000_000  # differing keys that are looked at: more are no rebuild but another world
 SHOWN = 10
@@ -95,4 +102,5 @@ def _policy(control: dict[bytes, bytes], generation: int) -> Policy:
 
 
 def _activate(settings: Settings, active: Active) -> None:
+    publish_audit(settings, [encode_active_audit(active)])  # first: what nobody can look up later must not happen
     publish_control(settings, [encode_active(active)])

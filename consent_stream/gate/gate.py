@@ -274,7 +274,12 @@ class Gate:
         Errors: ValueError for a receipt that is none.
         """
         partition, offset = _receipt(receipt)
-        return self._wait(timeout, lambda: self._reading.freshness.offset(partition, settled=not contact) > offset)
+
+        def enforced() -> bool:
+            heard = self._reading.freshness.offset(partition, settled=not contact)
+            return heard > offset and not self._reading.storing  # in this order: what was heard of may be underway
+
+        return self._wait(timeout, enforced)
 
     def status(self) -> Status:
         """How this gate stands, for logs, dashboards and health checks."""

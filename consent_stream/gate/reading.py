@@ -61,6 +61,7 @@ class Reading:
         self.control_at: int | None = None
         self.session = 0  # changes before rows may vanish: an answer that spans two sessions is none
         self.known = NOTHING
+        self.storing = False  # more was heard of in heartbeats than is in the replica
         self.ending = False  # set by who closes: a store that is being filled is left as it is
         self.progress = (0, 0)  # records of the list taken in since the session began, and that lay ahead of it then
         self.news = Condition()
@@ -103,7 +104,7 @@ class Reading:
         """All that was in the topics when the session began is in the replica. Errors: ReplicaFault."""
         if self._spooling and self._shared is not None:
             self._shared.fill(self._settle_bin, self._ahead)
-            self._spooling, self._ahead = False, {}
+            self._spooling, self._ahead, self.storing = False, {}, False
         self._caught_up = True
         self._change("following", None)
         self._note(self._notes)
@@ -134,6 +135,7 @@ class Reading:
 
     def take(self, records: Iterable[Record | Plain], wall: int, steady: int) -> None:
         """Records of the list in the order of each partition; `wall`, `steady` are the two clocks in microseconds."""
+        self.storing = True
         pairs: list[Pair] = []
         taken = 0
         offsets: dict[int, int] = {}
@@ -160,6 +162,7 @@ class Reading:
             self.replica.apply(self._settle(pairs), offsets)
         self.progress = (self.progress[0] + taken, self.progress[1])
         # Only now: a heartbeat speaks for the records before it, and they must be in the replica.
+        self.storing = self._spooling
         self._tell()
 
     def take_control(self, records: Iterable[Record]) -> None:

@@ -49,6 +49,7 @@ class StoredReading:
 
     pace = 0.005
     progress = (0, 0)
+    storing = False  # heartbeats and rows are written together
     session = 0  # a look is of one instant of one file, so that no answer spans two
 
     def __init__(self, path: Path, channel_list: str, policy: Policy | None = None, clock: Clock | None = None) -> None:

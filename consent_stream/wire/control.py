@@ -53,6 +53,11 @@ def encode_active(active: Active) -> tuple[bytes, bytes]:
     return ACTIVE, orjson.dumps(active._asdict())
 
 
+def encode_active_audit(active: Active) -> bytes:
+    """What `consent.audit` keeps of a switch, for years and in order."""
+    return orjson.dumps({"action": "generation.activated", **active._asdict()})
+
+
 def decode_active(value: bytes | None) -> Active:
     """Errors: `WireError` when it is none."""
     table = _table(value, "generation")

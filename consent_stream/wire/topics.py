@@ -138,7 +138,7 @@ GATES = Topic(
     config={"segment.ms": str(HOUR // 6), "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": str(HOUR)},
 )  # fmt: skip
 AUDIT = Topic(
-    "consent.audit", "none", "delete", "who stopped or resumed sending, when and why", 3650 * DAY, partitions=1,
+    "consent.audit", "none", "delete", "who stopped or resumed sending or switched lists", 3650 * DAY, partitions=1,
     fixed=True,
 )  # fmt: skip
 

@@ -18,7 +18,7 @@ from consent_stream.domain.nodes import node
 from consent_stream.topics import active_generation
 from consent_stream.wire.ledger import decode_fact, encode_fact
 from consent_stream.wire.state import decode_registers
-from consent_stream.wire.topics import LEDGER, STATE
+from consent_stream.wire.topics import AUDIT, LEDGER, STATE
 from tests.faults.comparison import check_everything
 from tests.faults.deployment import Deployment, await_that, deployed
 from tests.faults.population import POLICY, events
@@ -61,6 +61,8 @@ def test_a_rebuilt_generation_equals_the_live_one(kafka: str, prefix: str, tmp_p
         assert told["topics"]["consent.state"]["partitions"]["0"][0]["keys"] > 10
         assert activate(deployment, "1").returncode == 0
         assert active_generation(deployment.settings) == 1
+        (audited,) = [orjson.loads(each.value or b"") for each in deployment.read(AUDIT)]
+        assert (audited["action"], audited["generation"], audited["reason"]) == ("generation.activated", 1, "a test")
 
 
 def test_a_generation_that_lost_a_no_is_not_activated_unless_it_is_approved(
