@@ -64,6 +64,8 @@ def command(
     from consent_stream.inspection.topicread import Unread
 
     window = Window(_instant(since, "--since"), _instant(until, "--until"), tenant, channel)
+    if window.since is not None and window.until is not None and window.since >= window.until:
+        raise click.UsageError("--since is not before --until: there is nothing in between")
     with closing(Evidence()) as evidence:
         try:
             with _progress() as tell:

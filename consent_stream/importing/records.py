@@ -41,10 +41,11 @@ class Record(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The records of a part, and the names of its columns (JSON: of its first entry)."""
+    """The records of a part, and the names of its columns (JSON: of its first entries, each of which has its own)."""
 
     columns: tuple[str, ...]
     records: Iterator[Record]
+    fixed: bool = True  # every record has every column
 
 
 def read_table(file: BinaryIO, name: str, encoding: str, lists: Sequence[str], headerless: Headerless) -> Table:
@@ -225,7 +226,7 @@ def _with_columns(records: Iterator[Record], name: str) -> Table:
     columns = tuple(dict.fromkeys(str(each) for record in first for each in record.fields))
     if first and not columns:
         raise FileFault(f"{name}: none of its first {len(first)} entries is a JSON object with fields")
-    return Table(columns, chain(first, records))
+    return Table(columns, chain(first, records), fixed=False)
 
 
 def names_of(columns: Sequence[str] | Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,9 +117,19 @@ def _named(table: Table, part: Part, reading: Reading) -> dict[str, list[str]]:
             raise FileFault(f"{part.name}: no column {column!r}; columns: {names_of(table.columns)}")
         names[each] = [column]
     wanted = "email" if reading.channel == "email" else "phone"
+    several = _columns_of(reading.format.columns.get(wanted, ()), table)
+    if table.fixed and len(several) > 1 and wanted not in reading.columns:  # a no may stand in either of them
+        told = f"--column {wanted}=NAME says which one counts"
+        raise FileFault(f"{part.name}: several columns for {wanted}: {names_of(several)}; {told}")
     if wanted not in names and table.columns:
         raise FileFault(f"{part.name}: no column for {wanted}; columns: {names_of(table.columns)}")
     return names
+
+
+def _columns_of(known: Iterable[str], table: Table) -> tuple[str, ...]:
+    """Columns of a file that a known name may mean, those included whose name had been taken (`email#1`)."""
+    plain = {_plain(name) for name in known}
+    return tuple(each for each in table.columns if _plain(re.sub(r"#\d+$", "", each)) in plain)
 
 
 def _plain(name: str) -> str:

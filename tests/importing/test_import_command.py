@@ -54,6 +54,8 @@ def events(bootstrap, prefix):
     ("content", "options", "says"),
     [
         ("name\nAna\n", [], "no column for email; columns: name"),
+        ("email,email,status\na@example.com,b@example.com,unsubscribed\n", [], "several columns for email"),
+        ("Email,E-mail,status\na@example.com,b@example.com,unsubscribed\n", [], "several columns for email"),
         (LIST, ["--column", "email=E-Mail"], "no column 'E-Mail'; columns: email, status, date"),
         (LIST, ["--column", "nonsense"], "FIELD=NAME"),
         (LIST, ["--encoding", "klingon"], "no encoding"),

@@ -127,6 +127,8 @@ def look(order: Order) -> Order:
         return _named(order, list(parquet_file(order.source).schema_arrow.names))
     if order.source == STANDARD:
         return order
+    if not order.source.is_file():  # a pipe would be empty when it is opened again
+        raise FileFault("is no regular file; - is standard input")
     with order.source.open("rb") as file:
         return _named(order, CsvRows(file, order.delimiter).names)
 

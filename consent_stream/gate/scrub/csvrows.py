@@ -70,8 +70,18 @@ class CsvRows:
     @property
     def names(self) -> list[str]:
         """The names of the columns."""
-        fields = re.findall(f"({self._field})(?:{re.escape(self._delimiter)}|$)", _bare(self.header.removeprefix(BOM)))
-        return [unquoted(each) for each in fields][: self.header_count]
+        return [unquoted(each) for each in self._fields(_bare(self.header.removeprefix(BOM)))]
+
+    def _fields(self, row: str) -> list[str]:
+        """The fields of a row that is whole, one behind the other: a search would find some inside of a quoted one."""
+        field = re.compile(rf"({self._field})({re.escape(self._delimiter)}|\Z)")
+        found, at = [], 0
+        while match := field.match(row, at):
+            found.append(match[1])
+            at = match.end()
+            if not match[2]:
+                break
+        return found
 
     def _read_header(self) -> str:
         while not self._ended and len(self._left) <= LONGEST_ROW:
@@ -87,7 +97,7 @@ class CsvRows:
         if not found or not _bare(found[0]) or _UNDECODABLE.search(found[0]) or len(found[0]) > LONGEST_ROW:
             raise FileFault("its first line is no header of a CSV file in UTF-8")
         header = mark + found[0]
-        self.header_count = len(re.findall(f"{self._field}{re.escape(self._delimiter)}", _bare(found[0]))) + 1
+        self.header_count = len(self._fields(_bare(found[0])))
         self._left = self._left[len(header.encode(*CODEC)) :]
         self._line += header.count("\n")
         return header

@@ -143,3 +143,17 @@ def test_no_byte_disappears_and_every_row_has_its_fields(pieces, chunk):
     assert len(body) - len(told) in range(whole[5], 2 * whole[5] + 1)  # the blank lines
     for row in whole[1]:
         assert [len(each) for each in csv.reader(io.StringIO(row, newline=""), strict=True)] == [2]
+
+
+@given(st.lists(st.text(st.sampled_from('ab, "\n['), min_size=1, max_size=6), min_size=1, max_size=6))
+def test_a_header_has_the_fields_that_csv_gives_it(names):
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\n").writerow(names)
+    found = CsvRows(io.BytesIO(out.getvalue().encode()))
+    assert found.names == names
+    assert found.header_count == len(names)
+
+
+def test_a_long_header_is_read_in_one_go():
+    header = b"[" * 900_000 + b"\n"
+    assert CsvRows(io.BytesIO(header)).header_count == 1
