@@ -213,7 +213,8 @@ class Gate:
     def check_many(self, questions: Iterable[Question | Mapping[str, Any]]) -> list[Verdict]:
         """Answers in the order of the questions; each is a `Question`, or the arguments of `check` by name.
 
-        All are of now: for a long list ask in parts, so that the first answers are not old when the last are there.
+        All are of now: for a long list ask in parts of a few hundred, so that the first answers are not old when the
+        last are there, and Python's collector of garbage has few of them to look at.
         """
         verdicts: list[Verdict] = []
         for number, each in enumerate(questions):
