@@ -47,8 +47,33 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class LazyGroup(click.Group):
-    """A click group whose commands are modules of `consent_stream.commands`."""
+class TableGroup(click.Group):
+    """Commands from a table: name → (module below `package` with a click command named `command`, one line of help)."""
+
+    package: str
+    table: Mapping[str, tuple[str, str]]
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.table:
+            return None
+        module, _ = self.table[cmd_name]
+        command = import_module(f"{self.package}.{module}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # From the table alone: help must not import every module.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
+
+
+class LazyGroup(TableGroup):
+    """The commands of `consent_stream.commands`, and how all of them end."""
+
+    package, table = "consent_stream.commands", COMMANDS
 
     def main(
         self,
@@ -76,22 +101,6 @@ class LazyGroup(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
         sys.exit(code if isinstance(code, int) else 0)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _ = COMMANDS[cmd_name]
-        command = import_module(f"consent_stream.commands.{module}").command
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # From the table alone: help must not import eight modules.
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
 def _what_is_missing(error: ModuleNotFoundError) -> str:

@@ -1,9 +1,10 @@
 """`consent-stream gate …`: gates as processes of their own. A table, as in `cli.py`: help imports none of them."""
 
 from collections.abc import Mapping
-from importlib import import_module
 
 import click
+
+from consent_stream.cli import TableGroup
 
 SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "follow": ("follow", "Keep the list of a channel in a directory, for all gates of a host."),
@@ -11,21 +12,8 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-class _Group(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(SUBCOMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in SUBCOMMANDS:
-            return None
-        module, _ = SUBCOMMANDS[cmd_name]
-        command = import_module(f"consent_stream.commands.gate.{module}").command
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in SUBCOMMANDS.items()])
+class _Group(TableGroup):
+    package, table = "consent_stream.commands.gate", SUBCOMMANDS
 
 
 @click.command(cls=_Group)
