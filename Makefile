@@ -4,7 +4,7 @@ PYTHON ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install test demo fuzz bench lint types clean
+.PHONY: help install test demo fuzz faults soak bench lint types clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,8 @@ help:
 	@echo 'make demo      the whole story in two minutes: no Java, no Docker'
 	@echo 'make test      the tests; those on a real Kafka need JDK 17+ and Maven, and are skipped without'
 	@echo 'make fuzz      broken input of every kind for ten minutes, other input each time'
+	@echo 'make faults    what breaks, broken on purpose, in its long form: brokers, links, disks, clocks (JDK 17+ and Maven)'
+	@echo 'make soak      one deployment at work for as long as ARGS says (JDK 17+ and Maven)'
 	@echo 'make bench     the figures of benchmarks/RESULTS.md (a quarter of an hour; JDK 17+ and Maven)'
 	@echo 'make lint      ruff: rules and format'
 	@echo 'make types     mypy --strict'
@@ -37,6 +39,15 @@ SEED ?= $(shell date +%s)
 fuzz: install
 	@echo 'SEED=$(SEED)'
 	CONSENT_FUZZ_SECONDS=15 CONSENT_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -q tests/hostile/test_fuzz.py $(ARGS)
+
+# FAULT_SEED=… repeats the events and the order of faults of a failed run.
+FAULT_SEED ?= $(shell date +%s)
+faults: install
+	@echo 'FAULT_SEED=$(FAULT_SEED)'
+	FAULT_SEED=$(FAULT_SEED) $(BIN)/python -m pytest --long -q tests/faults $(ARGS)
+
+soak: install
+	$(BIN)/python -m tests.faults.soak $(ARGS)
 
 bench: install
 	$(BIN)/python -m benchmarks.run $(ARGS)
