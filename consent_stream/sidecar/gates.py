@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from consent_stream.gate import Gate, Question, Verdict
-from consent_stream.sidecar.problems import Problem
+from consent_stream.http.problems import Problem
 from consent_stream.sidecar.questions import Asked
 
 SLICE = 128  # questions of a batch between two looks at what else there is to do; some milliseconds

@@ -8,7 +8,7 @@ import orjson
 
 from consent_stream.domain.times import FAR, parse_instant
 from consent_stream.gate import Question
-from consent_stream.sidecar.problems import Problem
+from consent_stream.http.problems import Problem
 
 # Characters: gates remember recent questions, and 65,536 of them must not fill the memory. No address is longer.
 TEXTS = {

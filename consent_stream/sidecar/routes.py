@@ -10,18 +10,20 @@ from importlib.resources import files
 from typing import Any
 
 import orjson
-from aiohttp import HttpVersion11, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import web
 
 from consent_stream.gate import Verdict
+from consent_stream.http.bodies import expect, read_within
+from consent_stream.http.limits import Places
+from consent_stream.http.problems import NO_STORE, Problem
+from consent_stream.http.service import Service
 from consent_stream.inspection.barrier import Barrier, members
 from consent_stream.inspection.gatereports import NoSuchEvent
 from consent_stream.inspection.topicread import Unread
 from consent_stream.sidecar.answers import status_members, unanswered, verdict_members
 from consent_stream.sidecar.gates import Gates
-from consent_stream.sidecar.limits import Limits, Places
+from consent_stream.sidecar.limits import Limits
 from consent_stream.sidecar.metrics import Metrics
-from consent_stream.sidecar.problems import NO_STORE, Problem
 from consent_stream.sidecar.questions import read_body
 
 SOON = {"Retry-After": "1"}
@@ -35,19 +37,16 @@ Everywhere = Callable[[tuple[int, int], bool], Barrier]
 
 
 @dataclass
-class Sidecar:
-    """What the handlers share. closing: it ends soon, and says so to who asks whether it is ready.
-
-    everywhere: how it stands at all gates there are, of every host; None where nobody can be asked.
-    ending: no new connection comes, and each that is open ends with its answer. under_way: requests being answered.
+class Sidecar(Service):
+    """What the handlers share. everywhere: how it stands at all gates there are, of every host; None where nobody can
+    be asked.
     """
 
     gates: Gates
     limits: Limits = field(default_factory=Limits)
     everywhere: Everywhere | None = None
-    closing: bool = False
-    ending: bool = False
-    under_way: int = 0
+
+    name = "sidecar"
 
     def __post_init__(self) -> None:
         self.checks = Places(self.limits.concurrency)
@@ -67,6 +66,14 @@ class Sidecar:
             web.get("/readyz", self.readyz, expect_handler=expect),
             web.get("/livez", self.livez, expect_handler=expect),
         ]
+
+    def ready(self) -> bool:
+        """Whether every gate gives answers."""
+        return not self.gates.troubles()
+
+    def answered(self, resource: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self.metrics.request(resource, status, seconds)
 
     async def check(self, request: web.Request) -> web.Response:
         """`POST /v1/check`. 503 when any of the answers is a denial for want of proof."""
@@ -146,15 +153,7 @@ class Sidecar:
     async def _body(self, request: web.Request) -> bytes:
         if request.content_type != "application/json" or request.headers.get("Content-Encoding"):
             raise Problem("not-json-typed")
-        if (request.content_length or 0) > self.limits.body:  # before any of it is read
-            raise Problem("too-large", f"at most {self.limits.body} bytes")
-        try:
-            async with asyncio.timeout(self.limits.body_seconds):
-                return await request.read()
-        except TimeoutError:
-            raise Problem("too-slow", f"not within {self.limits.body_seconds:g} s") from None
-        except (web.RequestPayloadError, HttpProcessingError):  # a broken chunk, or the client has gone
-            raise Problem("not-http", "the body is broken") from None
+        return await read_within(request, self.limits)
 
     def _receipt(self, request: web.Request) -> tuple[tuple[int, int], tuple[str, ...], bool, float]:
         query = request.query
@@ -173,17 +172,6 @@ class Sidecar:
             raise Problem("bad-receipt", f"0 to {self.limits.wait_seconds:g} seconds", field="wait")
         channels = self.gates.channels if channel is None else (channel,)
         return (int(found[1]), int(found[2])), channels, contact in YES, float(wait)
-
-
-async def expect(request: web.Request) -> None:
-    """Ask for the body of who waits with it (`Expect: 100-continue`), unless it is too large: that one is told at once.
-
-    Other expectations are ignored, as RFC 9110 §10.1.1 permits.
-    """
-    wanted = request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue"
-    if wanted and (request.content_length or 0) <= request.client_max_size:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # as aiohttp's own handler: nothing of the answer itself is out yet
 
 
 def reply(members: Mapping[str, Any], status: int = 200) -> web.Response:

@@ -35,13 +35,18 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "gate": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "lmdb", "orjson", "zstandard", "pyarrow"}),
     # A gate for mailers' tests, fed by the functions of the worker.
     "testing": ({"domain", "wire", "topology", "gate"}, {"orjson", "pytest"}),
-    "sidecar": ({"domain", "gate", "inspection", "keyfile"}, {"aiohttp", "orjson", *METRICS}),
+    # What the servers share.
+    "http": ({"keyfile"}, {"aiohttp", "orjson"}),
+    "sidecar": ({"domain", "gate", "inspection", "keyfile", "http"}, {"aiohttp", "orjson", *METRICS}),
     # A dry run takes rows in and folds them by the functions of the worker.
     "importing": (
         {"settings", "domain", "wire", "topology", "gate", "publisher"},
         {"confluent_kafka", "orjson"},
     ),
-    "edge": (LEAVES | {"domain", "wire", "topics", "publisher"}, {"confluent_kafka", "aiohttp", "jinja2", "orjson"}),
+    "edge": (
+        LEAVES | {"domain", "wire", "topics", "publisher", "gate", "inspection", "http", "logthrottle"},
+        {"confluent_kafka", "aiohttp", "jinja2", "orjson", "cryptography", *METRICS},
+    ),
     "inspection": (LEAVES | {"domain", "wire", "topics", "gate"}, {"confluent_kafka", "rich", "orjson"}),
 }  # fmt: skip
 # The outermost parts put the others together.

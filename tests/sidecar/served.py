@@ -13,11 +13,11 @@ import time
 from contextlib import contextmanager
 
 from consent_stream.dev.leash import leashed
+from consent_stream.http.serving import bind, served
 from consent_stream.sidecar.access import Access
 from consent_stream.sidecar.gates import Gates
 from consent_stream.sidecar.limits import Limits
 from consent_stream.sidecar.routes import Sidecar
-from consent_stream.sidecar.serving import bind, served
 from tests.sidecar import documented
 
 JSON = {"Content-Type": "application/json"}
@@ -74,7 +74,7 @@ def serving(gates, limits=None, access=None, more=(), everywhere=None):
     loop, end, up = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
 
     async def run():
-        async with served(sidecar, bound, access or Access(), more):
+        async with served(sidecar, bound, [*sidecar.routes(), *more], (access or Access()).check):
             up.set()
             await end.wait()
 

@@ -5,10 +5,10 @@ import socket
 from openapi_spec_validator import validate
 
 from consent_stream.gate.verdict import Verdict
+from consent_stream.http.problems import PROBLEMS
 from consent_stream.inspection.barrier import Reports, events_lag
 from consent_stream.sidecar.access import Access
 from consent_stream.sidecar.limits import Limits
-from consent_stream.sidecar.problems import PROBLEMS
 from tests.gate.made import ANA
 from tests.inspection.test_barrier import NOON, report
 from tests.sidecar import documented

@@ -6,7 +6,7 @@ import socket
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consent_stream.sidecar.problems import Problem
+from consent_stream.http.problems import Problem
 from consent_stream.sidecar.questions import TEXTS, read_question
 from tests.gate.made import ANA, ANAS
 from tests.sidecar.documented import valid

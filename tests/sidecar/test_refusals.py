@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from consent_stream.sidecar.access import Access, TokenFileError, read_token
+from consent_stream.http.tokenfile import TokenFileError, read_token
+from consent_stream.sidecar.access import Access
 from consent_stream.sidecar.limits import Limits
 from tests.gate.made import ANA
 from tests.sidecar.served import JSON, Client, serving

@@ -127,16 +127,17 @@ def command(
     bound = _bound(host, port)
     with bound:
         access = _access(bound, token_file, without_token)
+        from consent_stream.http.serving import serve
         from consent_stream.sidecar.gates import Gates
         from consent_stream.sidecar.limits import Limits
         from consent_stream.sidecar.routes import Sidecar
-        from consent_stream.sidecar.serving import serve
 
         gates = Gates(_gates(settings, dict.fromkeys(channels), store, not no_follow, staleness_limit))
         try:
             limits = Limits(body=max_body, batch=max_batch, concurrency=concurrency)
             everywhere = None if no_follow else _everywhere(settings)
-            asyncio.run(serve(Sidecar(gates, limits, everywhere), bound, access, drain=drain, say=_say))
+            sidecar = Sidecar(gates, limits, everywhere)
+            asyncio.run(serve(sidecar, bound, sidecar.routes(), access.check, drain=drain, say=_say))
         finally:
             gates.close()
 
@@ -151,7 +152,7 @@ def _everywhere(settings: Settings) -> Everywhere:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    from consent_stream.sidecar.serving import bind
+    from consent_stream.http.serving import bind
 
     try:
         return bind(host, port)
@@ -160,8 +161,9 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _access(bound: socket.socket, token_file: Path | None, without_token: bool) -> Access:
-    from consent_stream.sidecar.access import Access, TokenFileError, read_token
-    from consent_stream.sidecar.serving import on_loopback
+    from consent_stream.http.serving import on_loopback
+    from consent_stream.http.tokenfile import TokenFileError, read_token
+    from consent_stream.sidecar.access import Access
 
     try:
         token = None if token_file is None else read_token(token_file)

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from consent_stream.sidecar.limits import Limits
+from consent_stream.http.limits import Limits
 
 
 class Connections:

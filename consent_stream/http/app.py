@@ -9,37 +9,41 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import web
 
-from consent_stream.sidecar.access import Access
-from consent_stream.sidecar.problems import Problem, of_http
-from consent_stream.sidecar.routes import Sidecar
+from consent_stream.http.problems import Problem, of_http
+from consent_stream.http.service import Service
 
 log = logging.getLogger(__name__)
-access_log = logging.getLogger("consent_stream.sidecar.requests")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Check = Callable[[web.Request], None]
 
 
-def build_app(sidecar: Sidecar, access: Access, more: Iterable[web.RouteDef] = ()) -> web.Application:
-    """The routes of `sidecar` and `more`, behind `access`. Routes may raise `Problem`; whatever else is a 500."""
+def anyone(request: web.Request) -> None:
+    """Every request may be answered."""
+
+
+def build_app(service: Service, routes: Iterable[web.RouteDef], check: Check = anyone) -> web.Application:
+    """These routes, each after `check`. Both may raise `Problem`; whatever else they raise is a 500."""
+    access_log = logging.getLogger(f"consent_stream.{service.name}.requests")
 
     @web.middleware
     async def uniform(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
-        sidecar.under_way += 1
+        service.under_way += 1
         try:
             response = await _answered(request, handler)
         finally:
-            sidecar.under_way -= 1
-        if sidecar.ending:
+            service.under_way -= 1
+        if service.ending:
             response.force_close()
         seconds, (method, resource) = time.perf_counter() - started, _asked(request)
-        sidecar.metrics.request(resource, response.status, seconds)
+        service.answered(resource, response.status, seconds)
         access_log.info("%s %s %d %.1f ms", method, resource, response.status, seconds * 1000)
         return response
 
     async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            access.check(request)
+            check(request)
             return await handler(request)
         except Problem as problem:
             return problem.response()
@@ -49,8 +53,8 @@ def build_app(sidecar: Sidecar, access: Access, more: Iterable[web.RouteDef] = (
             _tell(error)
             return Problem("fault").response()
 
-    app = web.Application(middlewares=[uniform], client_max_size=sidecar.limits.body)
-    app.add_routes([*sidecar.routes(), *more])
+    app = web.Application(middlewares=[uniform], client_max_size=service.limits.body)
+    app.add_routes(routes)
     return app
 
 

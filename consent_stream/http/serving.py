@@ -1,4 +1,4 @@
-"""The sidecar as a server: bound before anything else is begun, ended in order."""
+"""A server: bound before anything else is begun, ended in order."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from ipaddress import ip_address
 
 from aiohttp import web
 
-from consent_stream.sidecar.access import Access
-from consent_stream.sidecar.app import build_app
-from consent_stream.sidecar.connections import Connections
-from consent_stream.sidecar.routes import Sidecar
+from consent_stream.http.app import Check, anyone, build_app
+from consent_stream.http.connections import Connections
+from consent_stream.http.service import Service
 
 BACKLOG = 128
 LINGER_S = 1.0  # for the rest of a body that was refused
@@ -45,44 +44,44 @@ def place(bound: socket.socket) -> str:
 
 @asynccontextmanager
 async def served(
-    sidecar: Sidecar, bound: socket.socket, access: Access, more: Iterable[web.RouteDef] = ()
+    service: Service, bound: socket.socket, routes: Iterable[web.RouteDef], check: Check = anyone
 ) -> AsyncIterator[None]:
     """Requests are answered while the block runs. Its end waits for the answers under way, at most `FINISH_S`."""
     runner = web.AppRunner(
-        build_app(sidecar, access, more),
+        build_app(service, routes, check),
         access_log=None,  # it would log paths and queries
         logger=_silent(),  # it would log what it could not parse
         auto_decompress=False,
-        keepalive_timeout=sidecar.limits.idle_seconds,
+        keepalive_timeout=service.limits.idle_seconds,
         lingering_time=LINGER_S,
         shutdown_timeout=CLOSE_S,
     )
     await runner.setup()
     assert runner.server is not None
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Connections(runner.server, sidecar.limits), sock=bound, backlog=BACKLOG)
+    server = await loop.create_server(Connections(runner.server, service.limits), sock=bound, backlog=BACKLOG)
     try:
         yield
     finally:
-        sidecar.closing = sidecar.ending = True
+        service.closing = service.ending = True
         server.close()
-        await _finished(sidecar)
+        await _finished(service)
         await runner.cleanup()
 
 
 async def serve(
-    sidecar: Sidecar,
+    service: Service,
     bound: socket.socket,
-    access: Access,
+    routes: Iterable[web.RouteDef],
+    check: Check = anyone,
     *,
     drain: float,
     say: Say,
-    more: Iterable[web.RouteDef] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT; return when the last answer is given.
 
-    drain: seconds in which `/readyz` already says 503 and questions are still answered; a second signal ends them.
-    say: is told `serving HOST:PORT`, then `ready` once every gate gives answers.
+    drain: seconds in which `/readyz` already says 503 and requests are still answered; a second signal ends them.
+    say: is told `serving HOST:PORT`, then `ready` once `service` is.
     """
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -91,27 +90,27 @@ async def serve(
 
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, told_to_end)
-    async with served(sidecar, bound, access, more):
+    async with served(service, bound, routes, check):
         say(f"serving {place(bound)}")
-        news = asyncio.create_task(_tell_when_ready(sidecar, say))
+        news = asyncio.create_task(_tell_when_ready(service, say))
         await stop.wait()
         news.cancel()
-        sidecar.closing = True
+        service.closing = True
         await _first(hurry, drain)
 
 
-async def _finished(sidecar: Sidecar) -> None:
+async def _finished(service: Service) -> None:
     """Until nothing is under way. Before `runner.cleanup`, for that one throws away what is still to come of a body
     (aiohttp's `RequestHandler.close`), and waits for connections on which nothing has begun."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + FINISH_S
     await asyncio.sleep(SETTLE_S)
-    while sidecar.under_way and loop.time() < deadline:
+    while service.under_way and loop.time() < deadline:
         await asyncio.sleep(SETTLE_S)
 
 
-async def _tell_when_ready(sidecar: Sidecar, say: Say) -> None:
-    while sidecar.gates.troubles():
+async def _tell_when_ready(service: Service, say: Say) -> None:
+    while not service.ready():
         await asyncio.sleep(GLANCE)
     say("ready")
 
@@ -123,6 +122,6 @@ async def _first(event: asyncio.Event, seconds: float) -> None:
 
 
 def _silent() -> logging.Logger:
-    logger = logging.Logger("consent_stream.sidecar.silent")  # not of the tree: nothing can switch it on
+    logger = logging.Logger("consent_stream.silent")  # not of the tree: nothing can switch it on
     logger.addHandler(logging.NullHandler())
     return logger

@@ -15,19 +15,22 @@ NO_STORE = {"Cache-Control": "no-store"}
 PROBLEMS: Mapping[str, tuple[int, str]] = {
     "not-http": (400, "This is no HTTP request that is understood here."),
     "not-json": (400, "The body is not JSON."),
-    "bad-question": (400, "The question is malformed."),
-    "bad-receipt": (400, "The receipt, or a parameter beside it, is malformed."),
     "no-token": (401, "A token is needed."),
     "not-found": (404, "There is no such resource."),
     "wrong-method": (405, "The resource does not have this method."),
     "too-slow": (408, "The body did not arrive in time."),
     "too-large": (413, "The body, or the batch, is too large."),
+    "too-many": (429, "Too many requests are being answered."),
+    "no-kafka": (503, "Kafka does not tell, so nobody can say."),
+    # of the sidecar
+    "bad-question": (400, "The question is malformed."),
+    "bad-receipt": (400, "The receipt, or a parameter beside it, is malformed."),
     "not-json-typed": (415, "The body must be application/json, without Content-Encoding."),
     "wrong-host": (421, "This sidecar serves its own machine alone, under an address or as localhost."),
-    "too-many": (429, "Too many requests are being answered."),
-    "fault": (500, "The sidecar failed; this is no permission."),
-    "no-kafka": (503, "Kafka does not tell, so nobody can say."),
+    "fault": (500, "The server failed; this is no permission."),
     "not-ready": (503, "At least one gate gives no answers now."),
+    # of the edge
+    "unavailable": (503, "Nothing can be taken now, and nothing was: try again."),
 }
 BY_STATUS = {status: code for code, (status, _) in PROBLEMS.items() if status in (404, 405, 413)}
 
