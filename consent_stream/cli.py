@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "compare": ("compare", "Are two generations of state and lists the same, and where not."),
     "activate": ("activate", "Which generation's lists the gates obey."),
     "rebuild": ("rebuild", "Make state and lists anew beside the live ones, from the ledger."),
+    "what-if": ("what_if", "Who would be answered otherwise under another policy."),
     "publish": ("publish", "Send events, one a line, and print their receipts."),
     "import": ("import_", "Lists that you have, as events: suppressions, bounces, complaints, subscribers."),
     "void-batch": ("void_batch", "Take back what an imported file permitted."),
@@ -33,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "explain": ("explain", "Why a gate answers as it does."),
     "scrub": ("scrub", "Clean a list before it is mailed."),
     "gate": ("gate", "Gates as processes of their own."),
+    "edge": ("edge", "Where people say no, and yes: links, pages, providers, forms."),
     "barrier": ("barrier", "Is an accepted event enforced at every gate, and which lag."),
     "stop-sending": ("stop_sending", "The kill switch: every gate denies."),
     "resume": ("resume", "Take back what stop-sending stopped."),
@@ -42,7 +44,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "worker": ("faust", "mode", "aiokafka", "rocksdict", "prometheus_client"),
-    "edge": ("aiohttp",),
+    "edge": ("aiohttp", "jinja2"),
     "parquet": ("pyarrow",),
 }
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import signal
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -17,10 +15,10 @@ from typing import Any, NoReturn, TypeVar
 from confluent_kafka import KafkaException
 
 from consent_stream.control import publish_control
-from consent_stream.domain.policy import Policy, PolicyError, read_policy
 from consent_stream.health import Health
 from consent_stream.keyfile import DEVELOPMENT_WARNING, load_keys
 from consent_stream.logthrottle import Throttle
+from consent_stream.policyfile import load_policy
 from consent_stream.settings import Settings, SettingsError
 from consent_stream.topics import (
     Cluster,
@@ -47,34 +45,6 @@ log = logging.getLogger(__name__)
 RETRY_S = 2.0
 PATIENCE_S = 60.0
 T = TypeVar("T")
-
-
-def load_policy(path: Path | None) -> tuple[Policy, Mapping[str, Any]]:
-    """The policy of a TOML file, or of a JSON file whose name ends in `.json`, and the table it was read from.
-
-    Errors: SettingsError naming the file and the entry. Without a file: no tenants, so that every grant is refused.
-    """
-    if path is None:
-        return Policy(), {}
-    try:
-        text = path.read_text()
-        if path.suffix == ".json":
-            table = json.loads(text, object_pairs_hook=_unique)
-        else:
-            table = tomllib.loads(text)
-        return read_policy(table), table
-    except OSError as error:
-        raise SettingsError("policy", f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # of either format, of the encoding, or a PolicyError
-        raise SettingsError("policy", f"{path}: {error}") from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON lets a name stand twice and keeps the last; TOML refuses it, and so do we."""
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        raise PolicyError("a name stands twice in one JSON object")
-    return table
 
 
 def check_data_dir(path: Path) -> None:

@@ -226,7 +226,7 @@ def _warn(settings: Settings, batch: Batch, surveys: Sequence[Survey]) -> None:
     if settings.policy is None:
         click.echo(f"no --policy: whether {batch.source} is registered for {batch.tenant} was not looked at", err=True)
         return
-    from consent_stream.worker import load_policy
+    from consent_stream.policyfile import load_policy
 
     policy, _ = load_policy(settings.policy)
     if policy.source(batch.source, batch.tenant) is None:
@@ -246,8 +246,8 @@ def _dry_run(asked: Asked, lists: Sequence[List], surveys: Sequence[Survey], bar
     from consent_stream.gate import Gate, MemoryReplica
     from consent_stream.importing.difference import Comparison
     from consent_stream.keyfile import load_keys
+    from consent_stream.policyfile import load_policy
     from consent_stream.wire.keys import Keyring
-    from consent_stream.worker import load_policy
 
     settings = asked.settings
     if settings.policy is None or settings.keys is None:

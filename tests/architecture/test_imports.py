@@ -23,11 +23,16 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "settings": (set(), {"faust"}),
     "keyfile": (set(), set()),
     "logthrottle": (set(), set()),
+    "policyfile": ({"settings", "domain"}, set()),
     "topics": ({"settings", "wire"}, {"confluent_kafka"}),
     "control": ({"settings", "wire"}, {"confluent_kafka"}),
     "acls": ({"settings", "wire", "topics"}, {"confluent_kafka"}),
     "publisher": ({"settings", "wire"}, {"confluent_kafka"}),
-    "rebuild": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "orjson", "lmdb"}),
+    # A policy is tried on the worker's own two stages.
+    "rebuild": (
+        LEAVES | {"domain", "wire", "topics", "topology", "inspection"},
+        {"confluent_kafka", "orjson", "lmdb"},
+    ),
     # Faust made fit. It knows nothing of consent, so not even the wire.
     "engine": ({"settings"}, FAUST | {"confluent_kafka", "orjson", *METRICS}),
     "topology": (LEAVES | {"domain", "wire", "engine", "topics"}, {"faust", "confluent_kafka", "orjson", *METRICS}),

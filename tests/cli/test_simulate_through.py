@@ -8,13 +8,13 @@ from click.testing import CliRunner
 
 from consent_stream import topics
 from consent_stream.cli import main
+from consent_stream.policyfile import load_policy
 from consent_stream.scenario import read_scenarios
 from consent_stream.settings import Settings, SettingsError
 from consent_stream.through import reach, why_unsendable
 from consent_stream.through.deployment import SIMULATED_EVENTS
 from consent_stream.topics import check_topics
 from consent_stream.wire.topics import EVENTS
-from consent_stream.worker import load_policy
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 NOBODY = "127.0.0.1:1"  # tcpmux; nobody listens

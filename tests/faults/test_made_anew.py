@@ -7,12 +7,12 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from consent_stream.policyfile import load_policy
 from consent_stream.topics import TopicAdmin
 from consent_stream.topology.app import group_id
 from consent_stream.topology.intake import take_in
 from consent_stream.wire.ledger import encode_fact
 from consent_stream.wire.topics import EVENTS, LEDGER, STATE, SUPPRESSION, TOPICS, Topic
-from consent_stream.worker import load_policy
 from tests.faults.comparison import check_everything
 from tests.faults.deployment import KEYS, Deployment, await_that
 from tests.faults.population import events

@@ -11,12 +11,12 @@ from consent_stream.dev.demo.lists import Record, entries, newest, read_topic
 from consent_stream.dev.demo.mailers import NotAsTold
 from consent_stream.dev.demo.stage import Stage
 from consent_stream.keyfile import load_keys
+from consent_stream.policyfile import load_policy
 from consent_stream.topology.fold import Folder
 from consent_stream.wire.keys import Keyring
 from consent_stream.wire.ledger import decode_fact
 from consent_stream.wire.suppression import Entry
 from consent_stream.wire.topics import CHANGES, LEDGER, QUARANTINE, STATE, SUPPRESSION, Topic
-from consent_stream.worker import load_policy
 
 SHOWN = (cast.ANA, cast.BEN, cast.DAN, cast.EVA, cast.IVY, cast.JO, cast.LEO)
 MOST_REASONS = 4

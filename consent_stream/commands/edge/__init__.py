@@ -1,0 +1,26 @@
+"""`consent-stream edge`: serves; and what goes with it as subcommands. A table, as in `cli.py`."""
+
+from collections.abc import Mapping
+
+import click
+
+from consent_stream.cli import TableGroup
+
+SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
+    "serve": ("serve", "Take what people and providers say, over HTTP. What `edge` alone does."),
+}
+
+
+class _Group(TableGroup):
+    package, table = "consent_stream.commands.edge", SUBCOMMANDS
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Without a subcommand it is `serve`."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=_Group)
+def command() -> None:
+    """Where people say no, and yes: unsubscribe links, preference pages, providers, forms. Alone it is `edge serve`."""

@@ -1,0 +1,139 @@
+"""`consent-stream edge`: the service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from consent_stream.edge.edge import Edge
+
+LISTS = ("email", "sms", "sharing")
+
+
+class Refused(click.ClickException):
+    """It cannot serve there, or not so."""
+
+    exit_code = 2
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8780, show_default=True, help="0 is a free one.")
+@click.option(
+    "--base-url",
+    envvar="CONSENT_BASE_URL",
+    show_envvar=True,
+    metavar="URL",
+    help="How people reach it, for links. Default: http://HOST:PORT.",
+)
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="CONSENT_EDGE_CONFIG",
+    show_envvar=True,
+    help="Its configuration (TOML): providers, forms, pages.",
+)
+@click.option("--without-gates", is_flag=True, help="Hold no lists: pages then cannot show what stands.")
+@click.option("--drain", type=Seconds(), default=1.0, show_default=True, help="Between SIGTERM and no more requests.")
+@click.option("--access-log", is_flag=True, help="Log every request: method, resource, status, time.")
+@settings_options("policy", "keys", "data_dir")
+def command(
+    settings: Settings,
+    host: str,
+    port: int,
+    base_url: str | None,
+    config_file: Path | None,
+    without_gates: bool,
+    drain: float,
+    access_log: bool,
+) -> None:
+    """Take what people and providers say: /u/TOKEN unsubscribes; see the operating guide for the rest.
+
+    Prints `serving HOST:PORT`, then `ready` when events can be taken. An event is answered 200 when Kafka has proven
+    it, else when it is on the disk (DATA_DIR/spool), to be sent when Kafka is back. Ends with exit 0 on SIGTERM when
+    the last answer is given. TLS ends before it: put it behind your proxy.
+
+    \b
+    Example:
+      consent-stream edge --keys keys.toml --policy policy.toml --base-url https://consent.example.com
+    """
+    _log_to_stderr(access_log)
+    from consent_stream.edge.config import ConfigError
+    from consent_stream.http.serving import bind, place, serve
+
+    try:
+        bound = bind(host, port)
+    except OSError as error:
+        raise Refused(f"--host {host} --port {port}: {error.strerror or error}") from error
+    with bound:
+        url = _url(base_url or f"http://{place(bound)}")
+        try:
+            with _made(settings, config_file, url, without_gates) as edge:
+                from consent_stream.edge.app import routes
+
+                asyncio.run(serve(edge, bound, routes(edge), drain=drain, say=_say))
+        except ConfigError as error:
+            raise Refused(f"--config (CONSENT_EDGE_CONFIG): {error}") from error
+
+
+@contextmanager
+def _made(settings: Settings, config_file: Path | None, base_url: str, without_gates: bool) -> Iterator[Edge]:
+    from consent_stream.edge.config import Config
+    from consent_stream.edge.door import KafkaDoor
+    from consent_stream.edge.edge import Edge
+    from consent_stream.edge.metrics import Metrics
+    from consent_stream.gate import Gate
+    from consent_stream.keyfile import load_keys
+    from consent_stream.policyfile import load_policy
+    from consent_stream.wire.keys import Keyring
+
+    if settings.keys is None:
+        raise SettingsError("keys", "links are signed with them: the root key file, or one of derived keys")
+    root = load_keys(settings.keys)
+    keys = Keyring(root.keys, root.current, root.derived, root.fingerprints)
+    policy, _ = load_policy(settings.policy)
+    config, metrics = Config.load(config_file), Metrics()
+    with ExitStack() as stack:
+        door = stack.enter_context(closing(KafkaDoor(settings, metrics)))
+        # No mailer asks these: they must not count where senders are counted.
+        lists = () if without_gates else LISTS
+        gates = {each: stack.enter_context(Gate(settings, channel=each, report=False)) for each in lists}
+        yield Edge(
+            settings=settings,
+            config=config,
+            keys=keys,
+            policy=policy,
+            door=door,
+            gates=gates,
+            metrics=metrics,
+            base_url=base_url,
+        )
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
+        raise click.BadParameter(f"{text} is no http or https URL", param_hint="--base-url")
+    return text.rstrip("/")
+
+
+def _log_to_stderr(requests: bool) -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("consent_stream.edge.requests").setLevel(logging.INFO if requests else logging.WARNING)
+
+
+def _say(line: str) -> None:
+    click.echo(line)
+    sys.stdout.flush()  # whoever started us reads this line through a pipe

@@ -1,0 +1,81 @@
+"""One-click unsubscribe (RFC 8058), by a real process and a real Kafka."""
+
+import json
+
+import pytest
+
+from consent_stream.wire.topics import EVENTS
+from tests.edge.process import ANA, token
+from tests.faults.deployment import KEYS
+
+pytestmark = pytest.mark.kafka
+FORM = b"List-Unsubscribe=One-Click"
+URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
+MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
+PARTS = b'--b\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--b--\r\n'
+
+
+def taken(deployment):
+    return [json.loads(each.value) for each in deployment.read(EVENTS)]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        pytest.param(FORM, URLENCODED, id="urlencoded"),
+        pytest.param(PARTS, MULTIPART, id="multipart"),
+        pytest.param(b"", {}, id="no body"),
+        pytest.param(None, {"Content-Length": "0"}, id="length of none"),
+        pytest.param(FORM, {}, id="no type"),
+        pytest.param(b"\xff\x00=", {"Content-Type": "image/png"}, id="something else"),
+        pytest.param(b"--b\r\nbroken", MULTIPART, id="broken multipart"),
+        pytest.param(b"x" * 100_000, URLENCODED, id="longer than is read"),
+    ],
+)
+def test_a_post_is_a_no_whatever_its_body(edge, deployment, body, headers):
+    before = len(taken(deployment))
+    answer = edge.ask("POST", f"/u/{token()}", body, headers)
+    assert (answer.status, "Set-Cookie" in answer.headers, "Location" in answer.headers) == (200, False, False)
+    found = taken(deployment)[before:]
+    assert [each["type"] for each in found] == ["unsubscribe.oneclick.v1"]
+    assert found[0] | {"id": "", "time": ""} == {
+        "specversion": "1.0",
+        "id": "",
+        "source": "/edge/one-click",
+        "type": "unsubscribe.oneclick.v1",
+        "time": "",
+        "tenant": "acme",
+        "datacontenttype": "application/json",
+        "data": {
+            "keys": [KEYS.subject("acme", "email", ANA).hex()],
+            "channel": "email",
+            "scope": "news",
+            "message_id": "m-1@mail.example.com",
+        },
+    }
+
+
+def test_looking_changes_nothing_and_shows_a_button(edge, deployment):
+    before = len(taken(deployment))
+    looks = [edge.ask(method, f"/u/{token()}") for method in ("GET", "HEAD", "GET")]
+    assert [each.status for each in looks] == [200, 200, 200]
+    assert b'<form method="post">' in looks[0].body
+    assert looks[1].body == b""
+    assert len(taken(deployment)) == before
+
+
+def test_what_is_no_link_gets_one_answer(edge):
+    good = token()
+    bad = [good[:-1] + ("A" if good[-1] != "A" else "B"), "x", good[:40], "A" * 3000, token(tenant="globex")[:60]]
+    for method in ("GET", "POST"):
+        answers = [edge.ask(method, f"/u/{each}") for each in bad]
+        plain = [(each.status, each.body, each.headers | {"Date": ""}) for each in answers]
+        assert plain[0][0] == 404
+        assert all(each == plain[0] for each in plain)
+
+
+def test_its_log_has_patterns_and_no_tokens(edge):
+    good = token()
+    edge.ask("POST", f"/u/{good}", FORM, URLENCODED)
+    assert "POST /u/{token} 200" in edge.log
+    assert good not in edge.log
