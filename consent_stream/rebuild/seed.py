@@ -100,9 +100,9 @@ class _Copy:
         self._writer = Producer(settings.producer(**over))
         self._failed: list[KafkaError] = []
         self._facts = self._derived = 0
-        marks = _marks(settings, source)
-        self.ends: dict[int, int] = {q: end for q, (_, end) in marks.items()}
-        self._at = {q: low for q, (low, _) in marks.items()}
+        found = marks(settings, source)
+        self.ends: dict[int, int] = {q: end for q, (_, end) in found.items()}
+        self._at = {q: low for q, (low, _) in found.items()}
 
     def run(self, told: Callable[[int, int], None]) -> tuple[int, int]:
         """How many facts were copied, and how many derived ones were not."""
@@ -157,7 +157,7 @@ class _Copy:
             raise NotSeeded(f"{self._into}: {self._failed[0].str()}; begin again")
 
 
-def _marks(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
+def marks(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
     """First offset and end of each partition, those of open transactions included: a fact may stand behind one."""
     over = {"group.id": "rebuild-unused", "isolation.level": "read_uncommitted", "log_level": 0}
     reader = Consumer(settings.consumer(**over))
