@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
-from consent_stream.edge import oneclick, probes
+from consent_stream.edge import oneclick, pages, probes
 from consent_stream.edge.edge import Edge
 
 Room = Callable[[Edge], Iterable[web.RouteDef]]
@@ -14,6 +14,7 @@ Room = Callable[[Edge], Iterable[web.RouteDef]]
 ROOMS: tuple[Room, ...] = (
     probes.routes,
     oneclick.routes,
+    pages.routes,
 )
 
 
