@@ -27,7 +27,7 @@ class Catalogue:
     def __call__(self, key: str, **fields: Any) -> str:
         return self._texts[key].format(**fields)
 
-    def keys(self) -> set[str]:
+    def names(self) -> set[str]:
         """Of all texts."""
         return set(self._texts)
 

@@ -154,7 +154,9 @@ def _mail(config: Config) -> Mail | None:
 def _networks(table: Mapping[str, Any], name: str) -> tuple[Network, ...]:
     given = table.get(name, [])
     try:
-        return tuple(ip_network(each) for each in given if isinstance(given, list))
+        if not isinstance(given, list):
+            raise TypeError
+        return tuple(map(ip_network, given))
     except (ValueError, TypeError):
         raise ConfigError(f"pages.{name}: a list of networks is expected, such as 192.0.2.0/24") from None
 

@@ -43,6 +43,16 @@ class Visit(NamedTuple):
     cat: Catalogue
 
 
+class Status(NamedTuple):
+    """What became of a choice. again, poll, refresh: URLs to look again: for people, the script, the browser."""
+
+    state: str
+    lines: tuple[str, ...]
+    again: str = ""
+    poll: str = ""
+    refresh: str = ""
+
+
 class Room:
     """The preference centre of an edge. Errors: ConfigError."""
 
@@ -74,7 +84,7 @@ class Room:
         """The key of the tenant's seals."""
         return self.edge.keys.tenant_key(tenant, self.edge.keys.current)
 
-    def show(self, visit: Visit, status: Mapping[str, Any] | None, errors: Sequence[Mapping[str, str]]) -> str:
+    def show(self, visit: Visit, status: Status | None, errors: Sequence[Mapping[str, str]]) -> str:
         """The page, as HTML."""
         shown, now, link = self.config.of(visit.link.tenant), self.edge.clock(), visit.link
         mailed, shared = self._held(link, link.channel), self._held(link, "sharing")
@@ -83,7 +93,7 @@ class Room:
         return html(
             "page", visit.cat, self.root, visit.path,
             page=page, title=page.title, sender=shown.name, channel=link.channel, other=other_channel(visit.reader.who),
-            contact=shown.contact, status=status, errors=errors, refresh=(status or {}).get("refresh", ""),
+            contact=shown.contact, status=status, errors=errors, refresh=status.refresh if status else "",
             seal=seal(self.secret(link.tenant), visit.token, now, told), can_mail=self._can_mail(link),
             action=self._here(visit), action_fresh=url(f"{visit.path}/fresh", lang=visit.cat.language),
         )  # fmt: skip

@@ -18,7 +18,7 @@ from consent_stream.edge.pages.everywhere import Ask, read_receipts
 from consent_stream.edge.pages.forms import BadSeal, Wish, read_wish, unseal
 from consent_stream.edge.pages.guard import client, own_form
 from consent_stream.edge.pages.render import ASSETS, HEADERS, answer, asset, html, url
-from consent_stream.edge.pages.room import Room, Visit
+from consent_stream.edge.pages.room import Room, Status, Visit
 from consent_stream.edge.tokens import UnknownLink
 from consent_stream.http.bodies import expect, read_within
 from consent_stream.http.problems import Problem
@@ -182,36 +182,33 @@ class _Handlers:
         except (Problem, ValueError):
             return None
 
-    async def _status(self, request: web.Request, visit: Visit, receipts: tuple[str, ...]) -> dict[str, Any] | None:
+    async def _status(self, request: web.Request, visit: Visit, receipts: tuple[str, ...]) -> Status | None:
         """What happened to a choice that was made just now."""
         cat = visit.cat
         message = request.query.get("m", "")
         if message in ("nothing", "fresh") and not receipts:
             key = "status.nothing" if message == "nothing" else "status.asked_fresh"
-            return {"state": message, "lines": [cat[key]]}
+            return Status(message, (cat[key],))
         if not receipts or request.method == "HEAD":
             return None
         state = await self.room.everywhere.state(receipts, WAIT_S)
-        lines = [cat["status.recorded"]]
-        if state == "in_force":
-            return {"state": state, "lines": [cat["status.in_force"]]}
-        if state == "spooled":
-            return {"state": state, "lines": [cat["status.spooled"]]}
+        if state in ("in_force", "spooled"):
+            return Status(state, (cat[f"status.{state}"],))
+        recorded = cat["status.recorded"]
         if state == "unknown":
-            return {"state": state, "lines": lines}
+            return Status(state, (recorded,))
         told, language = ",".join(receipts), request.query.get("lang", "")
         seen = request.query.get("n", "0")
         looks = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 4 else LOOKS
-        more = {"again": url(visit.path, r=told, lang=language), "poll": url(f"{visit.path}/state", r=told)}
-        if looks < LOOKS:
-            more["refresh"] = url(visit.path, r=told, n=str(looks + 1), lang=language)
-        return {"state": state, "lines": [*lines, cat["status.waiting"]], **more}
+        again, poll = url(visit.path, r=told, lang=language), url(f"{visit.path}/state", r=told)
+        refresh = url(visit.path, r=told, n=str(looks + 1), lang=language) if looks < LOOKS else ""
+        return Status(state, (recorded, cat["status.waiting"]), again, poll, refresh)
 
     def _page(
         self,
         visit: Visit,
         code: int = 200,
-        status: dict[str, Any] | None = None,
+        status: Status | None = None,
         errors: list[Any] | None = None,
     ) -> web.Response:
         found = [each if isinstance(each, dict) else {"field": "", "text": each} for each in errors or ()]

@@ -1,4 +1,4 @@
-"""The preference centre of an edge in this process, on a port of its own: its door feeds gates that decide by the rules.
+"""The preference centre of an edge in this process, on a port of its own: its door feeds gates that decide by rules.
 
 What it publishes goes through the worker's own functions (`FakeGate`), so a page shows what the rules make of a form.
 """
@@ -157,8 +157,8 @@ class Site:
     def say(self, type: str, **data: Any) -> None:
         """Something else says so, a while ago."""
         self.door.feed({
-            "specversion": "1.0", "id": f"e-{time.time_ns()}", "source": "/test", "type": f"{type}.v1", "tenant": "acme",
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.edge.clock() / 1e6)),
+            "specversion": "1.0", "id": f"e-{time.time_ns()}", "source": "/test", "type": f"{type}.v1",
+            "tenant": "acme", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.edge.clock() / 1e6)),
             "data": {"email": ANA, "channel": "email", "notice": {"id": "signup", "version": 1}, **data},
         })  # fmt: skip
         self.pass_time(5)
