@@ -1,23 +1,33 @@
-"""The door: an event is taken when Kafka has proven it, else when it is on the disk, else not at all."""
+"""The door: an event is taken when Kafka has proven it, else when it is on the disk, else not at all.
+
+While Kafka is away nobody waits for it: events go to the disk at once, and a thread finds out when it is back, sends
+what is on the disk in order, and then opens the way again.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from typing import Any
 
 import orjson
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from consent_stream.edge.metrics import Metrics
+from consent_stream.edge.producing import Receipt, Sending
+from consent_stream.edge.segments import Spooled
+from consent_stream.edge.spool import Spool
 from consent_stream.settings import Settings
-from consent_stream.wire.topics import EVENTS
 
-PATIENCE_S = 2.0  # for Kafka's word while somebody waits
+log = logging.getLogger(__name__)
 LARGEST = 256 * 1024  # bytes of an event: what the intake reads (WIRE §1)
-POLL_S = 0.1
+FULL_S = 5.0  # so long after a refusal by the disk nobody new is asked in
+GLANCE_S = 0.5  # between two looks whether Kafka is back
+AT_ONCE = 1000  # records of the spool that are on their way together
 
 
 class Unavailable(Exception):
@@ -54,55 +64,110 @@ def records_of(events: Sequence[Mapping[str, Any]]) -> list[bytes]:
     return records
 
 
-class KafkaDoor(Door):
-    """Kafka alone. One thread serves the producer's reports."""
+Waiting = asyncio.Future[Receipt] | Future[Receipt]
 
-    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
-        self._metrics = metrics or Metrics()
-        self._topic = EVENTS.full(settings.topic_prefix)
-        self._producer = Producer(settings.producer(**{"message.timeout.ms": 5000, "linger.ms": 1, "log_level": 0}))
+
+class KafkaDoor(Door):
+    """Kafka first, then the spool. clock: µs. It is of one event loop, the first that asks."""
+
+    def __init__(self, settings: Settings, spool: Spool, clock: Callable[[], int], metrics: Metrics) -> None:
+        self._spool, self._clock, self._metrics = spool, clock, metrics
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._away = False
+        self._refused = -FULL_S  # when the spool last took nothing
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._poll, name="edge-door", daemon=True)
-        self._thread.start()
+        self._sending: Sending[Waiting] = Sending(settings, self._told)
+        self._draining = threading.Thread(target=self._drain, name="edge-drain", daemon=True)
+        self._draining.start()
 
     @property
     def open(self) -> bool:
-        return not self._closing.is_set()
+        return not (self._closing.is_set() or (self._away and time.monotonic() - self._refused < FULL_S))
 
     async def accept(self, events: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-        loop = asyncio.get_running_loop()
-        futures = [self._produce(loop, each) for each in records_of(events)]
-        done, _ = await asyncio.wait(futures, timeout=PATIENCE_S)
-        receipts = [future.result() if future in done else None for future in futures]
-        if None in receipts:
-            self._metrics.events("refused", len(events))
-            raise Unavailable
-        self._metrics.events("kafka", len(events))
-        return tuple(each for each in receipts if each is not None)
+        records = records_of(events)
+        self._loop = loop = asyncio.get_running_loop()
+        found: list[Receipt] = [None] * len(records)
+        if not self._away:
+            waiting = [self._send(loop, each) for each in records]
+            found = [each if each is None else await each for each in waiting]
+        left = [record for record, receipt in zip(records, found, strict=True) if receipt is None]
+        self._metrics.events("kafka", len(records) - len(left))
+        if left:
+            self._away = True
+            await self._keep(left)
+        return tuple(each or "spooled" for each in found)
 
-    def _produce(self, loop: asyncio.AbstractEventLoop, record: bytes) -> asyncio.Future[str | None]:
-        future: asyncio.Future[str | None] = loop.create_future()
+    def _send(self, loop: asyncio.AbstractEventLoop, record: bytes) -> asyncio.Future[Receipt] | None:
+        future: asyncio.Future[Receipt] = loop.create_future()
+        return future if self._sending.send(record, future) else None
 
-        def settle(receipt: str | None) -> None:
-            if not future.done():
-                future.set_result(receipt)
-
-        def report(error: KafkaError | None, message: Message) -> None:
-            receipt = None if error else f"{message.partition()}:{message.offset()}"
-            loop.call_soon_threadsafe(settle, receipt)
-
+    async def _keep(self, records: Sequence[bytes]) -> None:
         try:
-            self._producer.produce(self._topic, record, on_delivery=report)
-        except (BufferError, KafkaException):
-            settle(None)
-        return future
+            await asyncio.wrap_future(self._spool.put(records, self._clock()))
+        except OSError as error:
+            if self.open:
+                log.error("the spool takes nothing: %s", error.strerror or error)
+            self._refused = time.monotonic()
+            self._metrics.events("refused", len(records))
+            raise Unavailable from error
+        self._metrics.events("spool", len(records))
 
-    def _poll(self) -> None:
+    def _told(self, decided: list[tuple[Waiting, Receipt]]) -> None:
+        for each, receipt in decided:
+            if isinstance(each, Future):
+                each.set_result(receipt)
+        asked = [(each, receipt) for each, receipt in decided if isinstance(each, asyncio.Future)]
+        if asked and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_settle, asked)
+
+    # -- the thread that empties the spool
+
+    def _drain(self) -> None:
+        while not self._closing.wait(GLANCE_S):
+            try:
+                if not self._away and self._spool.oldest is None:
+                    continue
+                if self._sending.reach() and self._emptied() and self._away:
+                    self._away = False
+                    log.info("Kafka is back")
+            except OSError as error:  # of the disk: what is on it stays there
+                log.error("the spool cannot be read: %s", error.strerror or error)
+
+    def _emptied(self) -> bool:
+        """Send a file of the spool after the other; whether nothing is left. Errors: OSError."""
         while not self._closing.is_set():
-            self._producer.poll(POLL_S)
+            found = self._spool.first()
+            if found is None:
+                return True
+            segment, records = found
+            if not self._all_proven(records):
+                return False
+            self._spool.drop(segment)
+            log.info("%d events of the spool are sent", len(records))
+        return False
+
+    def _all_proven(self, records: Sequence[Spooled]) -> bool:
+        for start in range(0, len(records), AT_ONCE):
+            futures: list[Future[Receipt]] = []
+            for each in records[start : start + AT_ONCE]:
+                future: Future[Receipt] = Future()
+                if not self._sending.send(each.record, future):
+                    future.set_result(None)
+                futures.append(future)
+            wait(futures)
+            if any(each.result() is None for each in futures):
+                return False
+        return True
 
     def close(self) -> None:
-        """Let go of the producer."""
+        """Wait for what is on its way, then let go. What is on the disk stays for the next start."""
         self._closing.set()
-        self._thread.join()
-        self._producer.flush(PATIENCE_S)
+        self._draining.join()  # first: what it has on its way must still be decided
+        self._sending.close()
+
+
+def _settle(decided: Sequence[tuple[asyncio.Future[Receipt], Receipt]]) -> None:
+    for each, receipt in decided:
+        if not each.done():  # who asked may have gone
+            each.set_result(receipt)

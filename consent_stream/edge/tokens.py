@@ -105,7 +105,7 @@ def _check(link: Link) -> None:
 
 def _bytes(token: str) -> bytes:
     """The bytes of a token; none unless it is written as we write it, so that no two texts are one token."""
-    text = token.encode("utf-8", "surrogateescape")
+    text = token.encode("utf-8", "surrogatepass")
     if len(text) > LONGEST or not _ALPHABET.issuperset(text):
         return b""
     try:

@@ -116,11 +116,18 @@ class EdgeProcess:
                 self.process.stdout.close()
 
 
-def link(email: str = ANA, *, tenant: str = "acme", program: str = "news", issued: int | None = None) -> Link:
+def link(
+    email: str = ANA,
+    *,
+    tenant: str = "acme",
+    program: str = "news",
+    message_id: str = "m-1@mail.example.com",
+    issued: int | None = None,
+) -> Link:
     """A link as a mailer makes it for a message."""
     key = KEYS.subject(tenant, "email", email)
     at = int(time.time()) if issued is None else issued
-    return Link(tenant, "email", (key,), program, "m-1@mail.example.com", at)
+    return Link(tenant, "email", (key,), program, message_id, at)
 
 
 def token(email: str = ANA, **more: object) -> str:

@@ -18,6 +18,7 @@ from consent_stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from consent_stream.edge.edge import Edge
+    from consent_stream.edge.spool import Spool
 
 LISTS = ("email", "sms", "sharing")
 
@@ -93,7 +94,7 @@ def command(
 def _made(settings: Settings, config_file: Path | None, base_url: str, without_gates: bool) -> Iterator[Edge]:
     from consent_stream.edge.config import Config
     from consent_stream.edge.door import KafkaDoor
-    from consent_stream.edge.edge import Edge
+    from consent_stream.edge.edge import Edge, now
     from consent_stream.edge.metrics import Metrics
     from consent_stream.gate import Gate
     from consent_stream.keyfile import load_keys
@@ -107,7 +108,9 @@ def _made(settings: Settings, config_file: Path | None, base_url: str, without_g
     policy, _ = load_policy(settings.policy)
     config, metrics = Config.load(config_file), Metrics()
     with ExitStack() as stack:
-        door = stack.enter_context(closing(KafkaDoor(settings, metrics)))
+        spool = stack.enter_context(closing(_spool(settings)))
+        metrics.of_spool(spool, now)
+        door = stack.enter_context(closing(KafkaDoor(settings, spool, now, metrics)))
         # No mailer asks these: they must not count where senders are counted.
         lists = () if without_gates else LISTS
         gates = {each: stack.enter_context(Gate(settings, channel=each, report=False)) for each in lists}
@@ -121,6 +124,18 @@ def _made(settings: Settings, config_file: Path | None, base_url: str, without_g
             metrics=metrics,
             base_url=base_url,
         )
+
+
+def _spool(settings: Settings) -> Spool:
+    from consent_stream.edge.spool import Spool, SpoolBusy
+
+    folder = settings.data_dir / "spool"
+    try:
+        return Spool(folder)
+    except SpoolBusy as error:
+        raise SettingsError("data_dir", f"{error}; each edge needs its own") from error
+    except OSError as error:
+        raise SettingsError("data_dir", f"{folder}: {error.strerror}") from error
 
 
 def _url(text: str) -> str:
