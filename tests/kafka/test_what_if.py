@@ -114,7 +114,7 @@ def listed(path: Path) -> dict[Asked, list[str]]:
 
 @pytest.fixture(scope="module")
 def running(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Deployment, Worker]]:
-    """A deployment with some people on its lists, and its worker; only the last test changes it."""
+    """A deployment with some people on its lists, and its worker."""
     folder = tmp_path_factory.mktemp("running")
     with deployed(kafka, folder, f"t{uuid.uuid4().hex[:8]}-", POLICY) as deployment:
         live = deployment.worker("live").start().await_ready()
@@ -135,6 +135,8 @@ def test_flips_come_true_key_by_key(kafka: str, prefix: str, tmp_path: Path) -> 
         deployment.produce(events(700, 100, people=200, seed=2))
         deployment.await_settled()
 
+        (tmp_path / "rebuilt.toml").write_text(NEW)
+        deployment.worker("anew", "--generation", "1", "--policy", str(tmp_path / "rebuilt.toml")).start()
         assert what_if(deployment, POLICY)[1]["flipped"] == 0
         (at, instant), flips = whole_second(), tmp_path / "flips.txt"
         code, told = what_if(deployment, NEW, "--at", instant, "--limit", "10000", "--list", str(flips))
@@ -145,8 +147,6 @@ def test_flips_come_true_key_by_key(kafka: str, prefix: str, tmp_path: Path) -> 
         assert sum(map(len, predicted.values())) == sum(told["by"].values())
         assert len({key for key, *_ in predicted}) == told["flipped"]
 
-        anew = deployment.worker("anew", "--generation", "1", "--policy", str(tmp_path / "new.toml"))
-        anew.start().await_ready()
         deployment.generation = 1
         deployment.await_settled()
         asked = list(questions(rows(deployment, 0), rows(deployment, 1)))
@@ -203,21 +203,10 @@ def test_asked_to_end_it_leaves_nothing(running: tuple[Deployment, Worker], tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_new_rule_comes_true_when_workers_start_with_it(running: tuple[Deployment, Worker], tmp_path: Path) -> None:
-    (deployment, live), flips = running, tmp_path / "flips.txt"
+def test_of_one_tenant_it_tells_the_same_as_of_all(running: tuple[Deployment, Worker]) -> None:
     stricter = POLICY.replace(STRICTER, STRICTER + 'min_evidence = "E4"\n')
-    at, instant = whole_second()
-    code, told = what_if(deployment, stricter, "--at", instant, "--list", str(flips), "--limit", "10000")
+    code, told = what_if(running[0], stricter, "--limit", "10000")
     assert (code, told["by"]["intake"]) == (1, 0)
-    of_one = what_if(deployment, stricter, "--at", instant, "--tenant", "t1", "--limit", "10000")[1]
+    of_one = what_if(running[0], stricter, "--tenant", "t1", "--limit", "10000")[1]
     assert of_one["rows"] == [row for row in told["rows"] if row["tenant"] == "t1"] != []
-    here = rows(deployment, 0)
-    asked = list(questions(here, here))
-    before = answers(deployment, asked, at)
-    assert live.stop() == 0
-    assert deployment.settings.policy is not None
-    deployment.settings.policy.write_text(stricter)
-    live.start().await_ready()
-    deployment.await_settled()
-    after = answers(deployment, asked, at)
-    assert {each for each in before if before[each] != after[each]} == listed(flips).keys()
+    assert 0 < of_one["flipped"] <= of_one["judged"] < told["judged"]
