@@ -11,6 +11,7 @@ import fastavro
 from benchmarks.oracle import Given, check_lists, fold
 from consent_stream.domain.facts import Fact
 from consent_stream.domain.policy import Policy
+from consent_stream.policyfile import load_policy
 from consent_stream.topology.fold import Folder
 from consent_stream.topology.intake import take_in
 from consent_stream.wire.keys import HEARTBEAT_KEY
@@ -19,15 +20,19 @@ from consent_stream.wire.schemas import schema
 from consent_stream.wire.state import encode_registers
 from consent_stream.wire.suppression import Entry, decode_entry
 from consent_stream.wire.topics import CHANGES, EVENTS, LEDGER, QUARANTINE, STATE, SUPPRESSION
-from consent_stream.worker import load_policy
+from tests.faults.answers import check_gate
+from tests.faults.committed import check_committed, check_stores
 from tests.faults.deployment import KEYS, Deployment, Found
 
+GATE_SAMPLE = 150  # keys: short forms
 Published = dict[str, list[tuple[Found, Entry]]]
 
 
-def check_everything(deployment: Deployment, fenced: bool = True) -> int:
-    """Nothing lost, nothing added, everything reproducible; how many list records were compared.
+def check_everything(deployment: Deployment, fenced: bool = True, sample: int | None = GATE_SAMPLE) -> int:
+    """Nothing lost, nothing added, everything reproducible, nothing committed too early, and gates answer by it; how
+    many list records were compared.
 
+    sample: keys that each gate is asked about, None for all. The workers have ended.
     Errors: AssertionError or benchmarks.oracle.WrongLists.
     """
     policy, _ = load_policy(deployment.settings.policy)
@@ -45,6 +50,9 @@ def check_everything(deployment: Deployment, fenced: bool = True) -> int:
     check_replay(deployment.read(LEDGER), published, latest, lambda: Folder(policy, deployment.generation))
     if fenced:
         check_changes(deployment.read(CHANGES), published)
+    check_committed(deployment)
+    check_stores(deployment)
+    assert check_gate(deployment, sample) > 0
     return compared
 
 

@@ -216,14 +216,14 @@ class Deployment:
     def read(self, topic: Topic) -> list[Found]:
         """Every committed record of a topic, partition by partition in order."""
         name = topic.full(self.prefix, self.generation)
-        consumer = Consumer(self.settings.consumer(**{"group.id": "tests-unused", "enable.partition.eof": True}))
+        consumer = self._reader(**{"enable.partition.eof": True})
         found: list[Found] = []
         try:
             partitions = consumer.list_topics(name, timeout=10).topics[name].partitions
             consumer.assign([TopicPartition(name, each, 0) for each in partitions])
             open_ends = set(partitions)
             while open_ends:
-                for message in consumer.consume(1000, 0.2):
+                for message in consumer.consume(1000, 0.05):
                     error = message.error()
                     if error is None:
                         headers, when = list(message.headers() or []), message.timestamp()[1]
@@ -237,9 +237,13 @@ class Deployment:
             consumer.close()
         return sorted(found, key=lambda each: each[:2])
 
+    def _reader(self, **over: object) -> Consumer:
+        """Joins no group. A broker may not hold an empty answer back: most partitions are read to their end."""
+        return Consumer(self.settings.consumer(**{"group.id": "tests-unused", "fetch.wait.max.ms": 20, **over}))
+
     def ends(self, topic: Topic) -> dict[int, int]:
         """The offset after the last record, by partition."""
-        consumer = Consumer(self.settings.consumer(**{"group.id": "tests-unused"}))
+        consumer = self._reader()
         try:
             name = topic.full(self.prefix, self.generation)
             partitions = consumer.list_topics(name, timeout=10).topics[name].partitions
@@ -252,7 +256,7 @@ class Deployment:
         wanted, name = self.ends(EVENTS), SUPPRESSION["email"].full(self.prefix, self.generation)
         owners = set(self.ends(LEDGER))
         latest: dict[int, Heartbeat] = {}
-        consumer = Consumer(self.settings.consumer(**{"group.id": "tests-unused"}))
+        consumer = self._reader()
         consumer.assign([TopicPartition(name, q, 0) for q in owners])
 
         def settled() -> bool:
