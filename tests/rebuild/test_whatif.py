@@ -23,6 +23,7 @@ from consent_stream.rebuild.trial import Trial, judge
 from consent_stream.rebuild.whatif import DECISION, INTAKE, MOST_ROWS, Flip, Tally, everyone_else, flips
 from consent_stream.topology.intake import take_in
 from consent_stream.wire.keys import ROOT_KEY_BYTES, Keyring
+from consent_stream.wire.state import encode_registers
 from tests.laws.harness import run
 from tests.laws.histories import LATE, NOON, POLICY, histories
 
@@ -169,6 +170,21 @@ def tried(history: Sequence[Mapping[str, Any]], older: int, old: Policy, new: Po
 def test_the_same_policy_flips_nobody(history: list[dict[str, Any]], older: int) -> None:
     policy = read_policy(POLICY)
     assert not any(tried(history, older, policy, policy).values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(histories(12), st.integers(0, 12))
+def test_rows_do_not_depend_on_what_is_folded_first(history: list[dict[str, Any]], older: int) -> None:
+    policy = read_policy(POLICY)
+    facts = taken(history, policy)
+    with Tables(policy) as tables:
+        tables.fold(COMMON, [fact for fact in facts if fact.offset < older])
+        tables.keep([fact for fact in facts if fact.offset >= older])
+        tables.fold_kept(lambda done, total: None)
+        tables.fold(AFTER, [fact for fact in facts if fact.offset >= older])
+        rows = {key: encode_registers(reg) for key, reg in run(POLICY, history)[0].registers.items()}
+        assert {pair.key: pair.before for pair in tables.pairs()} == rows
+        assert {pair.key: pair.after for pair in tables.pairs()} == rows
 
 
 def changed(random: Random) -> dict[str, Any]:
