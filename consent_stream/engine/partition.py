@@ -30,6 +30,11 @@ log = logging.getLogger(__name__)
 
 _META = b"\x00meta"
 _SUSPECT = "SUSPECT"  # a file beside the store: a read failed its checksum, rebuild at the next start
+# RocksDB's own words (env/fs_posix.cc). "lock" alone would not do: "Corruption: block checksum mismatch" has it too.
+_LOCKED = ("While lock file", "lock hold by current process")
+_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
+# The store may be healthy where its surroundings are not: rebuilding it would cost time and mend nothing.
+_SURROUNDINGS = (*_FULL, "Permission denied", "Read-only file system", "Too many open files")
 
 Row = tuple[bytes, bytes | None]
 
@@ -101,10 +106,15 @@ class Partition:
         try:
             self._open()
         except Exception as exc:
-            if "lock" in str(exc).lower():  # a healthy store of a running process is not ours to move
+            if _says(exc, _LOCKED):  # a healthy store of a running process is not ours to move
                 raise EngineError(f"store {path.name} is open in another process: {exc}") from None
+            if _says(exc, _SURROUNDINGS):
+                raise self._failed("opened", exc) from None
             self._move_aside(str(exc))
-            self._open()
+            try:
+                self._open()
+            except Exception as again:
+                raise self._failed("made anew", again) from None
 
     @property
     def _suspect_mark(self) -> Path:
@@ -130,6 +140,13 @@ class Partition:
     def suspect(self) -> None:
         """Have the next start rebuild this store."""
         self._suspect_mark.touch()
+
+    def _failed(self, what: str, exc: Exception) -> EngineError:
+        """What is wrong, in words. RocksDB's name files and errors, never a row."""
+        if "corruption" in str(exc).lower() and not _says(exc, _SURROUNDINGS):
+            self.suspect()  # found while compacting, say: it would be found again after each start
+        full = ", its disk is full" if _says(exc, _FULL) else ""
+        return EngineError(f"store {self.path} cannot be {what}{full}: {exc}")
 
     def wipe(self) -> None:
         self.db.close()
@@ -160,21 +177,34 @@ class Partition:
             else:
                 batch.put(key, value)
         batch.put(_META, meta.pack())
-        self.db.write(batch)
+        try:
+            self.db.write(batch)
+        except Exception as exc:
+            raise self._failed("written", exc) from None
         self.meta = meta
 
     def load(self, rows: WriteBatch) -> None:
         """Restored rows, without the write-ahead log: the offset is written last, a torn restore is read again."""
         fast = WriteOptions()
         fast.disable_wal = True
-        self.db.write(rows, fast)
+        try:
+            self.db.write(rows, fast)
+        except Exception as exc:
+            raise self._failed("written", exc) from None
 
     def settle(self, meta: Meta) -> None:
         """End of a restore: rows to disk, then the offset."""
-        self.db.flush()
+        try:
+            self.db.flush()
+        except Exception as exc:
+            raise self._failed("written", exc) from None
         self.write((), meta)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         for key, value in self.db.items():
             if key != _META:
                 yield key, value
+
+
+def _says(error: Exception, words: Iterable[str]) -> bool:
+    return any(each in str(error) for each in words)

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 #: Compaction may drop a tombstone 24 h after it was written (`delete.retention.ms`): an older store would keep its row.
 _STALE_S = 20 * 3600
+_CLOCK_SLACK_S = 60  # a host's clock is stepped by NTP now and then; beyond this a store's age is anyone's guess
 _BATCH = 10_000
 _READERS = 4
 
@@ -53,7 +54,7 @@ class Verdict(Enum):
     KEEP = "keep"
     NEW = "nothing here yet"
     FOREIGN = "of another cluster"
-    BEHIND = "older than what the changelog still holds"
+    BEHIND = "older than what the changelog still holds, or of an unknown age"
     LOST = "of a changelog that is gone or was cut"
 
 
@@ -65,7 +66,7 @@ def judge(meta: Meta | None, cluster: str, topic: str, low: int, high: int, now_
         return Verdict.FOREIGN
     if meta.topic != topic or meta.changelog > high:
         return Verdict.LOST
-    if meta.changelog < low or now_s - meta.written_s > _STALE_S:
+    if meta.changelog < low or not -_CLOCK_SLACK_S <= now_s - meta.written_s <= _STALE_S:
         return Verdict.BEHIND
     return Verdict.KEEP
 

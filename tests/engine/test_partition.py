@@ -79,6 +79,38 @@ def test_a_torn_manifest_is_moved_aside(path: Path, caplog: pytest.LogCaptureFix
     part.close()
 
 
+def test_a_store_whose_first_block_is_scribbled_over_is_moved_aside(path: Path) -> None:
+    """RocksDB says "block checksum mismatch": no word of a lock in it."""
+    part = opened(path)
+    part.write([(b"a", b"1")], META)
+    part.db.flush()
+    part.close()
+    for table in path.glob("*.sst"):
+        with table.open("r+b") as file:
+            file.write(b"\xaa" * 32)
+    part = opened(path)
+    assert part.meta is None
+    assert len(list(path.parent.glob("0.bad-*"))) == 1
+    part.close()
+
+
+def test_a_healthy_store_that_cannot_be_opened_is_not_moved(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = opened(path)
+    part.write([(b"a", b"1")], META)
+    part.close()
+
+    def full(self: Partition) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Partition, "_open", full)
+        with pytest.raises(EngineError, match="its disk is full"):
+            opened(path)
+    part = opened(path)
+    assert part.get([b"a"]) == [b"1"]
+    part.close()
+
+
 def test_a_store_that_failed_a_read_is_rebuilt_at_the_next_start(path: Path) -> None:
     part = opened(path)
     part.write([(b"a", b"1")], META)

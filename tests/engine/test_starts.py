@@ -57,6 +57,8 @@ def test_a_partition_that_stayed_is_not_rebuilt_for_its_age() -> None:
         (META, "c", "t", 0, 49, 0, Verdict.LOST),
         (META, "c", "t", 51, 90, 0, Verdict.BEHIND),
         (META, "c", "t", 0, 90, _STALE_S + 1, Verdict.BEHIND),  # tombstones may be compacted away by now
+        (META, "c", "t", 0, 90, -5, Verdict.KEEP),
+        (META, "c", "t", 0, 90, -3600, Verdict.BEHIND),  # written by a clock that was ahead, or read by one behind
     ],
 )
 def test_verdicts(meta: Meta | None, cluster: str, topic: str, low: int, high: int, later: int, want: Verdict) -> None:
