@@ -124,9 +124,7 @@ class Fill:
                 if not fact.derived and self._tenant in (None, fact.tenant):
                     found[self._cut.place(fact)].append(fact)
             self.facts += len(found[OLDER]) + len(found[RETAINED])
-            for fact in found[RETAINED]:
-                slot = fact.partition, fact.key[KID]
-                self._kids[slot] = min(fact.offset, self._kids.get(slot, fact.offset))
+            self.know(found[RETAINED])
             self._tables.fold(COMMON, found[OLDER])
             self._tables.keep(found[RETAINED])
 
@@ -148,12 +146,18 @@ class Fill:
                 self.events += 1
                 if taken.refusal:
                     self.refused[taken.refusal.code] += 1
-                facts += self._told_under(taken.facts, keyring)
+                facts += self.told_under(taken.facts, keyring)
             self._tables.fold(AFTER, facts)
         if lost := spans.keys() - begun:
             raise Gone(f"events of partition {min(lost)} went out of retention while they were read: begin again")
 
-    def _told_under(self, facts: Sequence[Fact], keyring: Keyring) -> Iterator[Fact]:
+    def know(self, facts: Sequence[Fact]) -> None:
+        """From which event on each key id was live, as the ledger's facts of retained events show."""
+        for fact in facts:
+            slot = fact.partition, fact.key[KID]
+            self._kids[slot] = min(fact.offset, self._kids.get(slot, fact.offset))
+
+    def told_under(self, facts: Sequence[Fact], keyring: Keyring) -> Iterator[Fact]:
         """Those of the tenant, under the key ids that were live when their event was taken in.
 
         While keys rotate an event is told under each live one. One of before the rotation stands under the older alone,

@@ -17,10 +17,11 @@ from consent_stream.domain.policy import Policy, Tenant, read_policy
 from consent_stream.domain.registers import Registers
 from consent_stream.domain.times import parse_instant
 from consent_stream.rebuild.activate import read_approval
-from consent_stream.rebuild.retained import LATER, OLDER, RETAINED, Cut, Span
+from consent_stream.rebuild.retained import LATER, OLDER, RETAINED, Cut, Fill, Span
 from consent_stream.rebuild.tables import AFTER, COMMON, Tables
 from consent_stream.rebuild.trial import Trial, judge
 from consent_stream.rebuild.whatif import DECISION, INTAKE, MOST_ROWS, Flip, Tally, everyone_else, flips
+from consent_stream.settings import Settings
 from consent_stream.topology.intake import take_in
 from consent_stream.wire.keys import ROOT_KEY_BYTES, Keyring
 from consent_stream.wire.state import encode_registers
@@ -213,3 +214,18 @@ def test_flips_are_what_worlds_of_either_policy_differ_in(history: list[dict[str
 
 def _told(found: Iterable[Flip]) -> list[Flip]:
     return sorted(found)
+
+
+def test_an_event_of_before_a_rotation_is_no_news_under_the_newer_key() -> None:
+    """Two key ids are live, and partition 0 was taken in under the older alone until its fourth event."""
+    ring = Keyring({0: bytes(ROOT_KEY_BYTES), 1: bytes([1]) * ROOT_KEY_BYTES}, 1)
+    fill = Fill(Settings(), 0, Cut({0: Span(0, 9, 0)}, {}), Tables(Policy()), None)
+    older, newer = (ring.under(kid, "acme", "email", "ana@example.com") for kid in (0, 1))
+    told = [
+        Fact(key, EMAIL, "acme", "e", "/edge", "x", AT, 0, offset, False, ())
+        for offset in (2, 4, 6)
+        for key in (older, newer)
+    ]
+    fill.know([fact for fact in told if fact.key == older or fact.offset >= 4])
+    assert list(fill.told_under(told, ring)) == [told[0], *told[2:]]
+    assert list(fill.told_under(told, Keyring({1: bytes(ROOT_KEY_BYTES)}, 1))) == told
