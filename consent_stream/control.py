@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from consent_stream.settings import Settings
+from consent_stream.wire.edges import ForgottenEdge, encode_forgotten
 from consent_stream.wire.stops import Stop, encode_audit, encode_stop
-from consent_stream.wire.topics import AUDIT, CONTROL, Topic
+from consent_stream.wire.topics import AUDIT, CONTROL, EDGES, Topic
 
 SECONDS = 30  # for Kafka to take them
 
@@ -43,7 +44,16 @@ def set_switch(settings: Settings, tenant: str, channel: str, stop: Stop) -> int
     return publish_control(settings, [record])
 
 
-def _proven(settings: Settings, topic: Topic, records: Iterable[tuple[bytes | None, bytes]]) -> int:
+def forget_edge(settings: Settings, forgotten: ForgottenEdge) -> int:
+    """Let the lists wait no longer for what an edge still has on its disk, after saying so in the audit.
+
+    Returns: the offset in `consent.edges`. Errors: KafkaException.
+    """
+    publish_audit(settings, [encode_forgotten(forgotten)])
+    return _proven(settings, EDGES, [(forgotten.id.encode(), None)])
+
+
+def _proven(settings: Settings, topic: Topic, records: Iterable[tuple[bytes | None, bytes | None]]) -> int:
     # A record whose time is over must not come later all the same: whoever was told of a failure acts on it.
     over = {"message.timeout.ms": SECONDS * 1000, "log_level": 2}
     producer = Producer(settings.producer(**over))

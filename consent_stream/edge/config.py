@@ -1,7 +1,7 @@
 """The edge's own configuration: one TOML file, a table a room.
 
     [edge]
-    base_url = "https://consent.example.com"
+    freshness = true    # the default: lists count as old while this edge has events on its disk
 
     [providers.sendgrid-main]
     kind = "sendgrid"

@@ -60,7 +60,7 @@ class Spool:
     """Records on the disk. Errors when made: SpoolBusy; OSError when the folder cannot be used."""
 
     def __init__(self, folder: Path, most: int = MOST_BYTES, segment: int = SEGMENT_BYTES) -> None:
-        self._folder, self._most, self._segment_bytes = folder, most, segment
+        self.folder, self._most, self._segment_bytes = folder, most, segment
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = _locked(folder / "lock")
         self._guard = threading.Lock()  # of the segments
@@ -122,7 +122,7 @@ class Spool:
 
     def _found(self) -> list[Segment]:
         found = []
-        for path in sorted(self._folder.glob(f"*{SUFFIX}"), key=lambda each: int(each.stem)):
+        for path in sorted(self.folder.glob(f"*{SUFFIX}"), key=lambda each: int(each.stem)):
             records, unread = read(path)
             if records:
                 found.append(Segment(path, min(each.at for each in records), path.stat().st_size))
@@ -177,10 +177,10 @@ class Spool:
             if segment is not None and segment.size < self._segment_bytes:
                 return segment, segment.size
         self._let_go()
-        path = self._folder / f"{self._number:012d}{SUFFIX}"
+        path = self.folder / f"{self._number:012d}{SUFFIX}"
         self._number += 1
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        _sync_folder(self._folder)
+        _sync_folder(self.folder)
         segment = Segment(path, at)
         with self._guard:
             self._segments.append(segment)

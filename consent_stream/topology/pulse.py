@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from consent_stream.engine import SliceApp, fail_stop
 from consent_stream.settings import Settings
 from consent_stream.topology import metrics
+from consent_stream.topology.edgewatch import EdgeWatch
 from consent_stream.topology.freshness import Waiting, ahead, event_vector
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.keys import HEARTBEAT_KEY
@@ -90,7 +91,7 @@ class Pulse:
         if self._doubtful:
             self._look_again()
         ends: tuple[int, ...] | None = None
-        vector = event_vector(events)
+        vector = self._edges.bound(event_vector(events)) if events else {}
         if vector and self._due("intake", [vector]):
             ends = self._ends()
             self._report(Progress("intake", 0, -1, vector, ends))
@@ -178,6 +179,7 @@ class Pulse:
         unused = {"group.id": "progress-unused", "fetch.wait.max.ms": 20, **quiet}  # no group is joined
         self._reports = Consumer(self._settings.consumer(**unused))
         self._read_back()
+        self._edges = EdgeWatch(self._settings)
         self._connected = True
 
     def _look_again(self) -> None:

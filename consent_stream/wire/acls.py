@@ -17,6 +17,7 @@ from consent_stream.wire.topics import (
     AUDIT,
     CHANGES,
     CONTROL,
+    EDGES,
     EVENTS,
     GATES,
     LEDGER,
@@ -73,6 +74,7 @@ def _unjoined(*names: str) -> Iterator[Rule]:
 def _edge(prefix: str) -> Iterator[Rule]:
     # Kafka takes Describe as given with Write, but not DescribeConfigs: `publish` looks at the topic before it sends.
     yield from _topics(prefix, [EVENTS], "write", "describe", "describe_configs")
+    yield from _topics(prefix, [EDGES], "write", "describe")  # how far its spool is
 
 
 def _any_worker(prefix: str) -> Iterator[Rule]:
@@ -87,13 +89,14 @@ def _any_worker(prefix: str) -> Iterator[Rule]:
 
 def _intake(prefix: str) -> Iterator[Rule]:
     yield from _any_worker(prefix)
-    yield from _topics(prefix, [EVENTS], "read")
+    yield from _topics(prefix, [EVENTS, EDGES], "read")
 
 
 def _state(prefix: str) -> Iterator[Rule]:
     yield from _any_worker(prefix)
     yield from _topics(prefix, [LEDGER, STATE], "read")
     yield from _topics(prefix, [STATE, CHANGES, *LISTS], "write")
+    yield from _topics(prefix, LISTS, "read")  # back, for older records that somebody else may write there
     yield from _unjoined("restore")
     for name in (f"{STATE.full(prefix)}-", f"{STATE.full(prefix)}.g"):  # one id a partition of the changelog
         for operation in ("write", "describe"):
@@ -126,6 +129,7 @@ def _oncall(prefix: str) -> Iterator[Rule]:
     yield from _topics(prefix, TOPICS, "describe", "describe_configs")
     yield from _topics(prefix, [topic for topic in TOPICS if topic is not EVENTS], "read")
     yield from _topics(prefix, [CONTROL, AUDIT], "write")  # the kill switch
+    yield from _topics(prefix, [EDGES], "write")  # `edge forget`
     yield from _unjoined("control", "gate", "inspection", "ends")
 
 

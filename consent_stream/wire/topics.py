@@ -137,13 +137,19 @@ GATES = Topic(
     # A report a second and gate, and only the newest matters: barriers read it whole, and must not read a day of them.
     config={"segment.ms": str(HOUR // 6), "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": str(HOUR)},
 )  # fmt: skip
+EDGES = Topic(
+    "consent.edges", "edge id", "compact", "up to when what each edge answered is in consent.events: freshness",
+    partitions=1, fixed=True,
+    # A beat twice a second and edge, and only the newest matters: workers read it whole when they start.
+    config={"segment.ms": str(HOUR // 6), "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": str(HOUR)},
+)  # fmt: skip
 AUDIT = Topic(
     "consent.audit", "none", "delete", "who stopped or resumed sending or switched lists", 3650 * DAY, partitions=1,
     fixed=True,
 )  # fmt: skip
 
 TOPICS: tuple[Topic, ...] = (
-    EVENTS, LEDGER, STATE, *SUPPRESSION.values(), CHANGES, QUARANTINE, PROGRESS, CONTROL, SENDS, GATES, AUDIT,
+    EVENTS, LEDGER, STATE, *SUPPRESSION.values(), CHANGES, QUARANTINE, PROGRESS, CONTROL, SENDS, GATES, EDGES, AUDIT,
 )  # fmt: skip
 
 

@@ -25,9 +25,16 @@ ALL = {topic.name for topic in TOPICS}
 # Written by hand, so that a slip in the declaration is seen.
 READS = {
     "edge": set(),
-    "intake": {"consent.events", "consent.control", "consent.progress"},
+    "intake": {"consent.events", "consent.control", "consent.progress", "consent.edges"},
     "state": {"consent.ledger", "consent.state", "consent.control", "consent.progress"},
-    "worker": {"consent.events", "consent.ledger", "consent.state", "consent.control", "consent.progress"},
+    "worker": {
+        "consent.events",
+        "consent.ledger",
+        "consent.state",
+        "consent.control",
+        "consent.progress",
+        "consent.edges",
+    },
     "gate": {*LIST, "consent.control"},
     "mailer": {*LIST, "consent.control"},
     "analytics": {*LIST, "consent.state", "consent.changes", "consent.control"},
@@ -37,14 +44,14 @@ READS = {
 }
 STAGE = {"consent.ledger", "consent.quarantine", "consent.control", "consent.progress"}
 WRITES = {
-    "edge": {"consent.events"},
+    "edge": {"consent.events", "consent.edges"},
     "intake": STAGE,
     "state": {*STAGE, *LIST, "consent.state", "consent.changes"},
     "worker": {*STAGE, *LIST, "consent.state", "consent.changes"},
     "gate": {"consent.gates"},
     "mailer": {"consent.gates", "consent.sends"},
     "analytics": set(),
-    "oncall": {"consent.control", "consent.audit"},
+    "oncall": {"consent.control", "consent.audit", "consent.edges"},
     "admin": set(),
     "nobody": set(),
 }

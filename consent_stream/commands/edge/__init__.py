@@ -8,6 +8,8 @@ from consent_stream.cli import TableGroup
 
 SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("serve", "Take what people and providers say, over HTTP. What `edge` alone does."),
+    "list": ("list", "Which edges the lists wait for."),
+    "forget": ("forget", "Wait no longer for an edge that will not come back."),
 }
 
 

@@ -17,7 +17,9 @@ from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from consent_stream.edge.config import Config
     from consent_stream.edge.edge import Edge
+    from consent_stream.edge.lease import Lease
     from consent_stream.edge.spool import Spool
 
 LISTS = ("email", "sms", "sharing")
@@ -107,9 +109,12 @@ def _made(settings: Settings, config_file: Path | None, base_url: str, without_g
     keys = Keyring(root.keys, root.current, root.derived, root.fingerprints)
     policy, _ = load_policy(settings.policy)
     config, metrics = Config.load(config_file), Metrics()
+    _check(config)
     with ExitStack() as stack:
         spool = stack.enter_context(closing(_spool(settings)))
         metrics.of_spool(spool, now)
+        if config.table("edge").get("freshness", True):
+            stack.enter_context(closing(_lease(settings, spool)))
         door = stack.enter_context(closing(KafkaDoor(settings, spool, now, metrics)))
         # No mailer asks these: they must not count where senders are counted.
         lists = () if without_gates else LISTS
@@ -124,6 +129,25 @@ def _made(settings: Settings, config_file: Path | None, base_url: str, without_g
             metrics=metrics,
             base_url=base_url,
         )
+
+
+def _check(config: Config) -> None:
+    from consent_stream.edge.config import ConfigError, only
+
+    table = config.table("edge")
+    only("edge", table, ["freshness"])
+    if not isinstance(table.get("freshness", True), bool):
+        raise ConfigError("edge.freshness: true or false is expected")
+
+
+def _lease(settings: Settings, spool: Spool) -> Lease:
+    from consent_stream.edge.edge import now
+    from consent_stream.edge.lease import Lease
+
+    try:
+        return Lease(settings, spool, now)
+    except (OSError, ValueError) as error:
+        raise SettingsError("data_dir", str(error)) from error
 
 
 def _spool(settings: Settings) -> Spool:

@@ -60,6 +60,7 @@ class Real:
     def fail(self):
         self.spool._most = 0
         self.door._away = True
+        self.door._sending.reach = lambda: False
 
     def close(self):
         self.door.close()
