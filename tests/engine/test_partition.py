@@ -94,6 +94,26 @@ def test_a_store_whose_first_block_is_scribbled_over_is_moved_aside(path: Path) 
     part.close()
 
 
+def test_a_manifest_cut_short_is_no_older_store(path: Path) -> None:
+    """RocksDB itself opens it: without the table that is named in what was cut off, but with the log since."""
+    part = opened(path)
+    part.write([(b"a", b"1")], META)
+    part.db.flush()
+    (manifest,) = path.glob("MANIFEST*")
+    whole = manifest.stat().st_size
+    part.write([(b"b", b"2")], META)
+    part.db.flush()
+    part.write([(b"c", b"3")], replace(META, changelog=9))
+    assert manifest.stat().st_size > whole
+    part.db.close()
+    with manifest.open("r+b") as file:
+        file.truncate(whole)
+    part = opened(path)
+    assert (part.meta, dict(part.items())) == (None, {})
+    assert len(list(path.parent.glob("0.bad-*"))) == 1
+    part.close()
+
+
 def test_a_healthy_store_that_cannot_be_opened_is_not_moved(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     part = opened(path)
     part.write([(b"a", b"1")], META)
