@@ -48,7 +48,7 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[SmallDisk]:
-    """On `folder`: a tmpfs where this user may mount, else a limit on file sizes (Linux). Fails where CI has neither."""
+    """On `folder`: a tmpfs where this user may mount, else a limit on file sizes (Linux). With CI, never neither."""
     folder.mkdir(parents=True)
     mounted = sys.platform == "linux" and _run("mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(folder))
     if not mounted and not hasattr(resource, "prlimit"):

@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.committed import stores
 from tests.faults.comparison import check_everything
-from tests.faults.deployment import Deployment, await_that
+from tests.faults.deployment import Deployment, Worker, await_that
 from tests.faults.disks import HARMS, SmallDisk, check_rows, harm, small_disk
 from tests.faults.population import events
 
@@ -93,6 +93,16 @@ def test_stores_damaged_under_a_running_worker_are_noticed_or_rebuilt(deployment
     assert check_rows(deployment) > 0
 
 
+def await_at_work(worker: Worker) -> None:
+    """As its supervisor sees it: started again when it ends with a fault."""
+
+    def at_work() -> bool:
+        worker.supervise()
+        return worker.at_work
+
+    await_that("it is at work", at_work, 60)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("running", [False, True], ids=["stopped", "running"])
 def test_all_stores_damaged_at_once_in_each_way_in_turn(deployment: Deployment, running: bool) -> None:
@@ -105,7 +115,7 @@ def test_all_stores_damaged_at_once_in_each_way_in_turn(deployment: Deployment, 
             worker.kill()
             assert sum(harm(path, name, random) for path, _ in stores(deployment)) > 0, name
             worker.start()
-        await_that("it is at work", lambda: worker.supervise() is None and worker.at_work, 60)
+        await_at_work(worker)
         if running:
             assert sum(harm(path, name, random) for path, _ in stores(deployment)) > 0, name
             deployment.produce(arriving[::3])
