@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "scrub": ("scrub", "Clean a list before it is mailed."),
     "gate": ("gate", "Gates as processes of their own."),
     "edge": ("edge", "Where people say no, and yes: links, pages, providers, forms."),
+    "token": ("token", "Signed links for mails: unsubscribe, preferences."),
     "barrier": ("barrier", "Is an accepted event enforced at every gate, and which lag."),
     "stop-sending": ("stop_sending", "The kill switch: every gate denies."),
     "resume": ("resume", "Take back what stop-sending stopped."),
@@ -54,6 +55,15 @@ class TableGroup(click.Group):
 
     package: str
     table: Mapping[str, tuple[str, str]]
+    default: str | None = None  # the command that is meant where none is named
+
+    def named(self, args: Sequence[str]) -> list[str]:
+        """Arguments that name a command, the default one where they name none."""
+        unnamed = not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version"))
+        return [self.default, *args] if self.default is not None and unnamed else list(args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self.named(args))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.table)

@@ -20,7 +20,7 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
-from consent_stream.domain.nodes import ANY, CHANNELS, valid_scope
+from consent_stream.domain.nodes import CHANNELS, valid_scope
 from consent_stream.wire.keys import SUBJECT_KEY_BYTES, Keyring, UnknownTenantKey
 
 VERSION = 1
@@ -93,7 +93,7 @@ class Links:
 
 
 def _check(link: Link) -> None:
-    if not link.tenant or "\0" in link.tenant or link.channel not in CHANNELS or not valid_scope(link.program or ANY):
+    if not link.tenant or "\0" in link.tenant or link.channel not in CHANNELS or not valid_scope(link.program):
         raise ValueError("a link needs a tenant, a channel and a program")
     if not 1 <= len(link.keys) <= MOST_KEYS or any(len(key) != SUBJECT_KEY_BYTES for key in link.keys):
         raise ValueError(f"a link has 1 to {MOST_KEYS} subject keys of {SUBJECT_KEY_BYTES} bytes")

@@ -26,6 +26,7 @@ from outbox import Outbox
 from smtp import Mail
 
 from consent_stream import Gate
+from consent_stream.links import Sender
 from consent_stream.publisher import Publisher
 from consent_stream.settings import Settings
 
@@ -42,8 +43,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--starttls", action="store_true")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="of the mail server")
     parser.add_argument("--sender", default="News <news@example.com>")
-    parser.add_argument("--unsubscribe-url", default="https://example.com/unsubscribe/{id}")
-    parser.add_argument("--unsubscribe-mail", default="unsubscribe+{id}@example.com")
+    parser.add_argument("--edge", default="https://consent.example.com", metavar="URL", help="where links lead")
+    parser.add_argument("--unsubscribe-mail", default="unsubscribe@example.com", help="read by the edge")
     parser.add_argument("--bounce-source", default="/mta", help="the source of bounces, as the policy has it")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--every", type=float, metavar="SECONDS", help="take all messages on again, so often")
@@ -82,10 +83,12 @@ def main() -> None:
     if told.smtp and not (host and port.isdecimal()):
         fail(f"--smtp: HOST:PORT is expected, not {told.smtp}")
     login = (os.environ.get("SMTP_USER"), os.environ.get("SMTP_PASSWORD"), told.timeout)
-    links = (told.sender, told.unsubscribe_url, told.unsubscribe_mail)
-    mail = Mail(host, int(port), *links, told.starttls, *login) if told.smtp else None
     try:
         messages, outbox, settings = list(read(told.file)), Outbox(told.outbox), Settings.read({}, os.environ)
+        mail = None
+        if told.smtp:
+            links = Sender(settings.keys or "keys.toml", told.edge, told.unsubscribe_mail)
+            mail = Mail(host, int(port), told.sender, links, told.starttls, *login)
     except (ValueError, sqlite3.Error) as error:  # a locked file: another mailer works on that queue
         fail(f"{type(error).__name__}: {error}")
     outbox.add(messages)

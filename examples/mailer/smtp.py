@@ -11,18 +11,19 @@ from email.message import EmailMessage
 from email.utils import formatdate
 from typing import Any, NamedTuple, Self
 
+from consent_stream.links import Sender
+
 STATUS = re.compile(rb"\s*(5\.\d{1,3}\.\d{1,3})\b")  # RFC 3463, at the head of a reply (RFC 2034)
 WIRE = policy.SMTP.clone(max_line_length=998)  # RFC 5322 §2.1.1; folded at 78, a long link would be encoded
 
 
 class Mail(NamedTuple):
-    """Where mail goes, and what is in it. `{id}` in the unsubscribe templates stands for the message's id."""
+    """Where mail goes, and what is in it. links: makes the signed links of each message."""
 
     host: str
     port: int
     sender: str
-    unsubscribe_url: str
-    unsubscribe_mail: str
+    links: Sender
     starttls: bool = False
     user: str | None = None
     password: str | None = None
@@ -40,19 +41,19 @@ class Refused(Exception):
 
 
 def compose(message: dict[str, Any], mail: Mail) -> bytes:
-    """The mail, with the headers by which one click unsubscribes (RFC 8058 §3.1).
+    """The mail, with the headers by which one click unsubscribes (RFC 8058 §3.1): a signed link, without an address.
 
-    The id in the link says to nobody whose message it was. It is no proof either that the recipient clicked: whoever
-    takes the clicks in must know the id, and signed links are better.
+    Errors: ValueError when it cannot be made; UnknownTenantKey.
     """
     found = EmailMessage(WIRE)
     found["From"], found["To"] = mail.sender, message["email"]
     found["Subject"], found["Date"] = message.get("subject", "News"), formatdate()
     found["Message-ID"] = f"<{message['id']}@{mail.sender.rpartition('@')[2].strip('>')}>"
     if message.get("purpose", "marketing") == "marketing":
-        url, address = (text.format(id=message["id"]) for text in (mail.unsubscribe_url, mail.unsubscribe_mail))
-        found["List-Unsubscribe"] = f"<{url}>, <mailto:{address}>"
-        found["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        named = {name: message[name] for name in ("email", "contact", "scope") if name in message}
+        token = mail.links.token(message["tenant"], message_id=message["id"], **named)
+        for name, value in mail.links.headers(token).items():
+            found[name] = value
     found.set_content(message.get("text", "News."))
     return found.as_bytes()
 

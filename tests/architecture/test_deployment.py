@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import consent_stream
-from consent_stream.cli import main
+from consent_stream.cli import TableGroup, main
 from consent_stream.dev.jars import KAFKA_VERSION
 from consent_stream.domain.policy import read_policy
 from consent_stream.settings import Settings, variable
@@ -46,7 +46,7 @@ def parse(arguments: list[str]) -> None:
     command, name, rest = main, "consent-stream", list(arguments)
     with click.Context(main) as context:
         while isinstance(command, click.Group):
-            name = rest.pop(0)
+            name, *rest = command.named(rest) if isinstance(command, TableGroup) else rest
             found = command.get_command(context, name)
             assert found is not None, f"no such command: {name}"
             command = found

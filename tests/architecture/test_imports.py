@@ -52,6 +52,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         LEAVES | {"domain", "wire", "topics", "publisher", "gate", "inspection", "http", "logthrottle"},
         {"confluent_kafka", "aiohttp", "jinja2", "orjson", "cryptography", *METRICS},
     ),
+    # For mailers, of a core install.
+    "links": ({"domain", "wire", "keyfile", "edge"}, set()),
     "inspection": (LEAVES | {"domain", "wire", "topics", "gate"}, {"confluent_kafka", "rich", "orjson"}),
 }  # fmt: skip
 # The outermost parts put the others together.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from consent_stream.edge.tokens import Links
+from consent_stream.links import Sender
 from consent_stream.publisher import Unproven
 from consent_stream.testing import FakeGate
+from tests.faults.deployment import KEYS
 from tests.mailer.mailserver import MailServer
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mailer"
@@ -45,8 +49,8 @@ class Mailer:
         self.gate, self.publisher, self.lines = FakeGate(), Publisher(), []
         self.outbox = outbox.Outbox(str(path))
         self.mail = smtp.Mail(
-            "127.0.0.1", server.port, "News <news@example.com>", "https://example.com/u/{id}", "u+{id}@example.com",
-            timeout=2.0,
+            "127.0.0.1", server.port, "News <news@example.com>",
+            Sender(KEYS, "https://consent.example.com", "unsubscribe@example.com"), timeout=2.0,
         )  # fmt: skip
         gates = {"email": self.gate}
         self.dispatcher = dispatch.Dispatcher(self.outbox, gates, self.mail, self.publisher, "/mta", self.lines.append)
@@ -84,8 +88,12 @@ def test_mail_goes_out_with_one_click_unsubscribe_on_the_wire(mailer, server):
     assert mailer.run() == [(ident, True)]
     ((recipient, mail),) = server.taken
     assert recipient == ANA["email"]
-    link = f"List-Unsubscribe: <https://example.com/u/{ident}>, <mailto:u+{ident}@example.com>\r\n"
-    assert link.encode() in server.wire[0], "on one line, and not encoded"
+    line = re.search(rb"\r\nList-Unsubscribe: <https://consent\.example\.com/u/(\S+)>, <(\S+)>\r\n", server.wire[0])
+    assert line, "on one line, and not encoded"
+    token = line[1].decode()
+    assert line[2].decode() == f"mailto:unsubscribe@example.com?subject={token}"
+    link = Links(KEYS).read(token)
+    assert link[:5] == ("acme", "email", (KEYS.subject("acme", "email", ANA["email"]),), "news", ident)
     assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in server.wire[0]
     assert (mail["Subject"], mail.get_content()) == ("Grüße", "Neues.\r\n.\r\nEnde\r\n")
     assert [send.outcome for send in mailer.gate.sends] == ["handed_over"]

@@ -14,13 +14,7 @@ SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
 
 
 class _Group(TableGroup):
-    package, table = "consent_stream.commands.edge", SUBCOMMANDS
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Without a subcommand it is `serve`."""
-        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
-            args = ["serve", *args]
-        return super().parse_args(ctx, args)
+    package, table, default = "consent_stream.commands.edge", SUBCOMMANDS, "serve"
 
 
 @click.command(cls=_Group)
