@@ -82,7 +82,7 @@ def test_a_container_is_locked_up_and_bounded(name):
 def test_what_is_mounted_is_there_and_secrets_are_kept_from_others(name):
     pod, container = CONTAINERS[name]
     volumes = {each["name"]: each for each in pod.get("volumes", [])}
-    claimed = {"data"} if name.startswith("consent-worker/") else set()
+    claimed = {"data"} if name.startswith(("consent-worker/", "consent-edge/")) else set()
     assert {each["name"] for each in container.get("volumeMounts", [])} <= set(volumes) | claimed
     assert all(each["secret"]["defaultMode"] == 0o440 for each in volumes.values() if "secret" in each)
 

@@ -36,6 +36,7 @@ def plain(text: str, instance: str) -> str:
 
 def test_there_is_one_for_each_process():
     assert [each.name for each in UNITS] == [
+        "consent-stream-edge.service",
         "consent-stream-gate-follow@.service",
         "consent-stream-gate-serve@.service",
         "consent-stream-worker@.service",

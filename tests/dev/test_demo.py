@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PROCESSES = 4  # a broker, a worker, two mailers
+PROCESSES = 5  # a broker, a worker, an edge, two mailers
 DEMO = [sys.executable, "-m", "consent_stream", "demo", "--json"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

@@ -82,7 +82,7 @@ class Told:
 
 
 def stage(mailers=None, feed=None):
-    return Stage(PlainScreen(), None, None, None, feed, mailers, None)
+    return Stage(PlainScreen(), None, None, None, feed, mailers, None, None)
 
 
 YES, NO = Answer(True, (), 0.1), Answer(False, ("unsubscribed",), 0.1)

@@ -30,10 +30,11 @@ def unsubscribe(stage: Stage) -> None:
     stage.screen.act(
         2,
         "An unsubscribe",
-        "Ana presses her mail client's unsubscribe button while both mailers are sending.",
+        "Ana presses her mail client's unsubscribe button, which posts to the edge, while both mailers are sending.",
     )
     stage.say_turns(
-        "Ana's news is refused", *stage.turn(one_click(ANA, "news"), [(mail(ANA, "news"), ("unsubscribed",))])
+        "Ana's news is refused",
+        *stage.turn(lambda: stage.edge.one_click(ANA, "news"), [(mail(ANA, "news"), ("unsubscribed",))]),
     )
     stage.show(
         "What it ended, and what it did not",

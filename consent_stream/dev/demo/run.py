@@ -9,6 +9,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from consent_stream.dev.demo.audit import quarantine, the_lists
+from consent_stream.dev.demo.cast import ANA
 from consent_stream.dev.demo.children import Children
 from consent_stream.dev.demo.choices import (
     both_mailers_at_work,
@@ -19,6 +20,7 @@ from consent_stream.dev.demo.choices import (
     unsubscribe,
 )
 from consent_stream.dev.demo.feed import Feed
+from consent_stream.dev.demo.front import Front
 from consent_stream.dev.demo.mailers import Mailers
 from consent_stream.dev.demo.opening import who_may_be_mailed
 from consent_stream.dev.demo.outage import worker_dies
@@ -33,12 +35,14 @@ ACTS: tuple[Callable[[Stage], None], ...] = (
     the_lists, quarantine,
 )  # fmt: skip
 MAILERS = ("mailer A", "mailer B")
+EDGE = ("edge", "--port", "0", "--drain", "0")
 START_S = 20.0
 READ_S = 2.5  # between two acts, for those who watch
 
 
-def run_demo(screen: Screen) -> None:
-    """Play all acts; every process is stopped when it returns, however that is.
+def run_demo(screen: Screen, stay: Callable[[str], None] | None = None) -> None:
+    """Play all acts; every process is stopped when it returns, however that is. stay: is told the link of a preference
+    page at the end, and everything runs until it returns.
 
     Errors: NotAsTold when something was not as the demo says; DevError when a process ends or cannot start;
     KafkaException when the broker does not take or give records.
@@ -55,6 +59,8 @@ def run_demo(screen: Screen) -> None:
             for act in ACTS:
                 act(stage)
                 screen.pause(READ_S)
+            if stay is not None:
+                stay(stage.edge.page(ANA, "news"))
         finally:
             stage.feed.rest()
     screen.say(f"All of it held. {time.monotonic() - began:.0f} s, every process stopped.", good=True)
@@ -66,7 +72,7 @@ def _set_up(screen: Screen, children: Children, home: Path, policy: Path) -> Sta
     screen.open(
         "consent-stream demo",
         [
-            "An embedded broker, a worker and two mailers: processes that talk over TCP on this machine.",
+            "An embedded broker, a worker, an edge and two mailers: processes that talk over TCP on this machine.",
             "The broker lives in memory and answers late: no durability and no latency is claimed for it.",
             DEVELOPMENT_WARNING.format(path=f"{keys} (gone at the end)"),
         ],
@@ -79,11 +85,13 @@ def _set_up(screen: Screen, children: Children, home: Path, policy: Path) -> Sta
         children.settings[variable(name)] = str(getattr(settings, name))
     TopicAdmin(settings).read()  # which makes them there
     began = time.monotonic()
-    with screen.working("starting a worker and two mailers"):
+    with screen.working("starting a worker, an edge and two mailers"):
         worker = children.start("worker", "consent_stream", "worker")
+        edge = children.start("edge", "consent_stream", *EDGE)
         mailers = [children.start(name, "consent_stream.dev.demo.mailer", instructed=True) for name in MAILERS]
         worker.await_line("ready", WORKER_S)
+        url = "http://" + edge.await_line("serving ", WORKER_S).removeprefix("serving ")
         for each in mailers:
             each.await_line('{"ready"', WORKER_S)
-    screen.say(f"worker and mailers ready after {time.monotonic() - began:.1f} s", good=True)
-    return Stage(screen, settings, policy, children, Feed(settings), Mailers(mailers), worker)
+    screen.say(f"worker, edge and mailers ready after {time.monotonic() - began:.1f} s", good=True)
+    return Stage(screen, settings, policy, children, Feed(settings), Mailers(mailers), worker, Front(url, keys))

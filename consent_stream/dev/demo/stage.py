@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from consent_stream.dev.demo.cast import Question
 from consent_stream.dev.demo.children import Child, Children
 from consent_stream.dev.demo.feed import Feed, Sent
+from consent_stream.dev.demo.front import Front
 from consent_stream.dev.demo.mailers import Answer, Mailers, NotAsTold, Turn
 from consent_stream.dev.demo.screen import Screen
 from consent_stream.settings import Settings
@@ -30,6 +31,7 @@ class Stage:
     feed: Feed
     mailers: Mailers
     worker: Child
+    edge: Front
 
     def settle(self) -> None:
         """Wait until all that was sent so far is enforced at both mailers."""
@@ -49,8 +51,8 @@ class Stage:
             for answer in both:
                 _expect(question, reasons, answer)
 
-    def turn(self, value: bytes, told: Sequence[Told]) -> tuple[Sent, list[Turn]]:
-        """Send one event and wait for the moment at which each mailer's answer to each question turns.
+    def turn(self, said: bytes | Callable[[], Sent], told: Sequence[Told]) -> tuple[Sent, list[Turn]]:
+        """Send one event, or have it sent, and wait for the moment at which each mailer's answer to a question turns.
 
         Errors: NotAsTold when an answer turned to something else.
         """
@@ -59,7 +61,7 @@ class Stage:
             if any(answer.allow == (not reasons) for answer in both):
                 raise NotAsTold(f"{question.who}: {question} is decided before anything was sent")
         self.mailers.watch(questions, before=[bool(reasons) for _, reasons in told])
-        sent = self.feed.tell(value)
+        sent = self.feed.tell(said) if isinstance(said, bytes) else said()
         turns = self.mailers.turns(len(told))
         for each in turns:
             _expect(*told[each.question], each.answer)
