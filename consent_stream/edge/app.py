@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
-from consent_stream.edge import oneclick, pages, probes
+from consent_stream.edge import intent, oneclick, pages, probes, signals
 from consent_stream.edge.edge import Edge
 
 Room = Callable[[Edge], Iterable[web.RouteDef]]
@@ -15,6 +15,8 @@ ROOMS: tuple[Room, ...] = (
     probes.routes,
     oneclick.routes,
     pages.routes,
+    signals.routes,
+    intent.routes,
 )
 
 
@@ -22,4 +24,4 @@ def routes(edge: Edge) -> list[web.RouteDef]:
     """Every route. Errors: ConfigError."""
     found = [route for room in ROOMS for route in room(edge)]
     edge.config.refuse_unread()
-    return found
+    return signals.heeding(edge, found)

@@ -111,12 +111,15 @@ def test_all_stores_damaged_at_once_in_each_way_in_turn(deployment: Deployment, 
     deployment.produce(arriving)
     deployment.await_settled()
     for name in HARMS:
+        worker.kill()
+        worker.start()
+        await_at_work(worker)  # what the log held is in tables now
         if not running:
             worker.kill()
             assert sum(harm(path, name, random) for path, _ in stores(deployment)) > 0, name
             worker.start()
-        await_at_work(worker)
-        if running:
+            await_at_work(worker)
+        else:
             assert sum(harm(path, name, random) for path, _ in stores(deployment)) > 0, name
             deployment.produce(arriving[::3])
             deployment.await_settled(meanwhile=worker.supervise)
