@@ -30,6 +30,9 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "fault": (500, "The server failed; this is no permission."),
     "not-ready": (503, "At least one gate gives no answers now."),
     # of the edge
+    "bad-event": (400, "An event would not be taken."),
+    "bad-signal": (400, "The signal, or a part of it, cannot be read."),
+    "wrong-type": (415, "That media type is not understood here."),
     "unavailable": (503, "Nothing can be taken now, and nothing was: try again."),
 }
 BY_STATUS = {status: code for code, (status, _) in PROBLEMS.items() if status in (404, 405, 413)}

@@ -41,7 +41,7 @@ def test_by_address(client):
     assert answer.said["tenant"] == "acme"
     assert answer.headers["Cache-Control"] == "no-store"
     ben = client.post(HASH, {"email": "ben@example.com", "contact": "c-1", "tenant": "acme"}, key=WIDE)
-    assert ben.said["verdicts"][0]["reasons"] == ["complaint", "no_consent"]
+    assert ben.said["verdicts"][0]["reasons"] == ["complaint"]
     assert list(verdicts(ben)) == [("marketing", "email", "*"), ("sharing", "*", "*"), ("profiling", "*", "*")]
 
 
