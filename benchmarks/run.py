@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from benchmarks.edge import edge_section, laps
 from benchmarks.environments import ROOT, say
 from benchmarks.gate import gate
 from benchmarks.gate_report import gate_section
@@ -37,7 +38,7 @@ from consent_stream.dev.kafka import LocalKafka
 from consent_stream.wire.state import encode_registers
 from consent_stream.wire.topics import PARTITIONS
 
-PARTS = ("race", "product", "restore", "latency", "gate", "scrub")
+PARTS = ("race", "product", "restore", "latency", "gate", "scrub", "edge")
 ON_DEMAND = ("growth",)  # longer than a quarter of an hour with the rest
 
 
@@ -58,6 +59,7 @@ class Sizes:
     addresses: int
     growth_events: int
     people: tuple[int, ...]
+    edge_seconds: float
 
 
 @click.command()
@@ -79,6 +81,7 @@ class Sizes:
 @click.option("--entries", default=1_000_000, show_default=True, help="P5, P6, P7: rows of a list.")
 @click.option("--questions", default=50_000, show_default=True, help="P5: questions of a lap.")
 @click.option("--addresses", default=1_000_000, show_default=True, help="P6: rows of the list to be cleaned.")
+@click.option("--edge-seconds", default=10.0, show_default=True, help="P9: seconds of a lap.")
 @click.option("--growth-events", default=300_000, show_default=True, help="P8: events of a lap.")
 @click.option("--people", multiple=True, type=int, default=(10_000, 100_000, 1_000_000), show_default=True, help="P8.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), default=ROOT / "benchmarks" / "RESULTS.md")
@@ -114,9 +117,12 @@ def run(bootstrap: str, scratch: Path, parts: Collection[str], sizes: Sizes) -> 
         sections.append(gate_section(*gate(bootstrap, scratch, **size)))
     if "scrub" in parts:
         sections.append(scrub_section([lap(sizes.entries, sizes.addresses) for _ in range(sizes.repeats)]))
+    if "edge" in parts:
+        told = laps(bootstrap, scratch, seconds=sizes.edge_seconds, repeats=sizes.repeats, connections=64)
+        sections.append(edge_section(told))
     if "growth" in parts:
-        laps = growth(bootstrap, scratch, events=sizes.growth_events, people=sizes.people, repeats=sizes.repeats)
-        sections.append(growth_section(laps))
+        grown = growth(bootstrap, scratch, events=sizes.growth_events, people=sizes.people, repeats=sizes.repeats)
+        sections.append(growth_section(grown))
     if not {"product", "restore"} & set(parts):
         return sections
     entered = courses(
