@@ -73,11 +73,12 @@ def _pointer(event: Mapping[str, Any], code: str, at: int, policy: Policy) -> st
         return "/data"
     if code == "purpose_not_in_notice" and "purpose" not in data:
         return "/data/notice"
-    for wanted in (lambda left: left is None, lambda left: left == "no_subject"):
-        for name in data:
-            left, _ = _judged({**event, "data": {each: data[each] for each in data if each != name}}, at, policy)
-            if left != code and wanted(left) and (left is None or name in SUBJECTS):
-                return f"/data/{_escaped(name)}"
+    # Without the field to blame nothing is wrong any more; or, where it was the only subject, there is none.
+    left = {name: _judged({**event, "data": _without(data, name)}, at, policy)[0] for name in data}
+    to_blame = [name for name in data if left[name] is None]
+    to_blame += [name for name in SUBJECTS if left.get(name) == "no_subject"]
+    if to_blame:
+        return f"/data/{_shown(to_blame[0])}"
     return next((f"/data/{name}" for name in NEEDED if name in data), "/data")
 
 
@@ -87,6 +88,10 @@ def _envelope(event: Mapping[str, Any]) -> str:
     return next((f"/{name}" for name in ("id", "source", "type") if not short_text(event.get(name))), "")
 
 
-def _escaped(name: str) -> str:
+def _without(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {each: value for each, value in data.items() if each != name}
+
+
+def _shown(name: str) -> str:
     """A field's name, unless it may be an address that got into the wrong place."""
     return name if name.isascii() and name.isidentifier() and len(name) <= 64 else "-"
