@@ -108,7 +108,10 @@ class TableUnit(Unit):
         raise EngineError(f"store {self._table.name}/{self._part.number} cannot be read: {exc}") from None
 
     def _prove(self) -> None:
-        part = self._part
+        with self._part.lock:
+            self._prove_alone(self._part)
+
+    def _prove_alone(self, part: Partition) -> None:
         if part.meta is None or part.outbox is None:
             raise EngineError(f"store {self._table.name}/{part.number} was not restored")
         changelog: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in self._rows.items()]

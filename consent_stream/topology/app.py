@@ -16,6 +16,7 @@ from consent_stream.topology.echo import Echo
 from consent_stream.topology.fold import Folder
 from consent_stream.topology.intake import Intake, Refusal, take_in
 from consent_stream.topology.pulse import Pulse
+from consent_stream.topology.regressions import TABLE, Regressions
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.keys import Keyring
 from consent_stream.wire.records import error_headers, fit_for_quarantine
@@ -23,7 +24,6 @@ from consent_stream.wire.topics import CHANGES, EVENTS, LEDGER, QUARANTINE, STAT
 
 log = logging.getLogger(__name__)
 AGENTS = ("intake", "state")
-TABLE = "consent-state"
 
 
 def build_app(
@@ -61,6 +61,11 @@ def build_app(
         add_state(app, names, Folder(policy, generation), ledger, echo)
     pulse = Pulse(app, settings, agents, events=events, ledger=ledger, generation=generation)
     app.task(pulse.run)
+    if "state" in agents:
+        guard = Regressions(
+            app, settings, policy, group=group_id(settings.topic_prefix, generation), generation=generation
+        )
+        app.task(guard.run)
     return app
 
 

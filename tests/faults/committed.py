@@ -17,12 +17,13 @@ from rocksdict import AccessType, Options, Rdict
 from consent_stream.domain.facts import Fact
 from consent_stream.domain.policy import Policy
 from consent_stream.engine.partition import Meta
-from consent_stream.topology.app import TABLE, group_id
+from consent_stream.policyfile import load_policy
+from consent_stream.topology.app import group_id
 from consent_stream.topology.fold import Folder
 from consent_stream.topology.intake import take_in
+from consent_stream.topology.regressions import TABLE
 from consent_stream.wire.ledger import decode_fact, encode_fact
 from consent_stream.wire.topics import EVENTS, LEDGER, QUARANTINE, STATE, Topic
-from consent_stream.worker import load_policy
 from tests.faults.deployment import KEYS, Deployment
 
 META = b"\0meta"  # the row of a store that holds its offsets
