@@ -1,4 +1,4 @@
-"""P9: unsubscribes a second that one edge takes, and that none is lost. `python -m benchmarks.edge --seconds 10`.
+"""P10: unsubscribes a second that one edge takes, and that none is lost. `python -m benchmarks.edge --seconds 10`.
 
 One `consent-stream edge`, a real Kafka beside it, clients that hold their connections and press the button of another
 message as soon as the last one was answered. Then the same once more, with SIGKILL in the middle: each message whose
@@ -35,7 +35,7 @@ from consent_stream.inspection.topicread import read
 from consent_stream.wire.keys import Keyring
 from consent_stream.wire.topics import EVENTS
 
-P9 = """\
+P10 = """\
 One edge process, {connections} kept connections, each pressing the next button when the last is answered; {seconds:g} s
 a lap after a warm-up, Kafka and the clients on the same two cores. A 200 is given when Kafka has proven the event. Then
 a lap with SIGKILL in the middle, against the same spool.
@@ -132,7 +132,7 @@ class Edge:
         assert self.process.stdout is not None
         serving = self.process.stdout.readline()
         if not serving.startswith("serving ") or self.process.stdout.readline().strip() != "ready":
-            raise LapFailed("P9: the edge did not start")
+            raise LapFailed("P10: the edge did not start")
         self.port = int(serving.rpartition(":")[2])
 
     def end(self, how: signal.Signals) -> None:
@@ -185,7 +185,7 @@ def laps(bootstrap: str, scratch: Path, *, seconds: float, repeats: int, connect
             asyncio.run(press(edge.port, lap, given, connections))
             found.append(lap)
             p50, p99 = lap.percentile(0.5), lap.percentile(0.99)
-            say(f"P9 edge: {lap.rate():,.0f} a second, p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+            say(f"P10 edge: {lap.rate():,.0f} a second, p50 {p50:.1f} ms, p99 {p99:.1f} ms")
         killed = Lap(seconds)
         with _killed_in(edge, seconds / 2):
             asyncio.run(press(edge.port, killed, given, connections))
@@ -193,7 +193,7 @@ def laps(bootstrap: str, scratch: Path, *, seconds: float, repeats: int, connect
         deadline = time.monotonic() + EMPTY_S
         while edge.figure("consent_edge_spool_oldest_seconds"):
             if time.monotonic() > deadline:
-                raise LapFailed("P9: the spool is not emptied")
+                raise LapFailed("P10: the spool is not emptied")
             time.sleep(0.2)
     finally:
         edge.end(signal.SIGTERM)
@@ -204,8 +204,8 @@ def laps(bootstrap: str, scratch: Path, *, seconds: float, repeats: int, connect
         for m in batch
     }
     if missing := answered - there:
-        raise LapFailed(f"P9: {len(missing)} of {len(answered)} answered unsubscribes are nowhere")
-    say(f"P9 edge: SIGKILL after {len(killed.answered):,} answers; none of {len(answered):,} is missing")
+        raise LapFailed(f"P10: {len(missing)} of {len(answered)} answered unsubscribes are nowhere")
+    say(f"P10 edge: SIGKILL after {len(killed.answered):,} answers; none of {len(answered):,} is missing")
     return {"laps": found, "killed": len(killed.answered), "answered": len(answered), "connections": connections}
 
 
@@ -218,11 +218,11 @@ def _killed_in(edge: Edge, seconds: float) -> Iterator[None]:
 
 
 def edge_section(told: dict[str, Any]) -> str:
-    """The section of P9."""
+    """The section of P10."""
     found: Sequence[Lap] = told["laps"]
     rates = sorted(lap.rate() for lap in found)
     middle = rates[len(rates) // 2]
-    lines = ["## P9: the edge", "", P9.format(connections=told["connections"], seconds=found[0].seconds)]
+    lines = ["## P10: the edge", "", P10.format(connections=told["connections"], seconds=found[0].seconds)]
     lines += ["| laps | unsubscribes a second min | median | max | p50 ms | p99 ms, worst lap | not 200 |"]
     lines += ["|---|---|---|---|---|---|---|"]
     p50 = sorted(lap.percentile(0.5) for lap in found)[len(found) // 2]

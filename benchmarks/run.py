@@ -81,7 +81,7 @@ class Sizes:
 @click.option("--entries", default=1_000_000, show_default=True, help="P5, P6, P7: rows of a list.")
 @click.option("--questions", default=50_000, show_default=True, help="P5: questions of a lap.")
 @click.option("--addresses", default=1_000_000, show_default=True, help="P6: rows of the list to be cleaned.")
-@click.option("--edge-seconds", default=10.0, show_default=True, help="P9: seconds of a lap.")
+@click.option("--edge-seconds", default=10.0, show_default=True, help="P10: seconds of a lap.")
 @click.option("--growth-events", default=300_000, show_default=True, help="P8: events of a lap.")
 @click.option("--people", multiple=True, type=int, default=(10_000, 100_000, 1_000_000), show_default=True, help="P8.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), default=ROOT / "benchmarks" / "RESULTS.md")
