@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from consent_stream.domain.policy import Policy
+from consent_stream.edge.clients import Network
 from consent_stream.edge.config import Config
 from consent_stream.edge.door import Door
 from consent_stream.edge.metrics import Metrics
+from consent_stream.edge.suspects import Watch
 from consent_stream.edge.tokens import Links
 from consent_stream.gate import Gate
 from consent_stream.http.limits import Limits
@@ -25,7 +27,8 @@ def now() -> int:
 
 @dataclass
 class Edge(Service):
-    """clock: µs. gates: by channel; none when it runs without. base_url: how people reach it, without a last slash."""
+    """clock: µs. gates: by channel; none when it runs without. base_url: how people reach it, without a last slash.
+    watch: for clicks that look like a scanner's. proxies: whose word on their clients is believed."""
 
     settings: Settings
     config: Config
@@ -37,6 +40,8 @@ class Edge(Service):
     metrics: Metrics = field(default_factory=Metrics)
     base_url: str = ""
     limits: Limits = field(default_factory=Limits)
+    watch: Watch = field(default_factory=Watch)
+    proxies: tuple[Network, ...] = ()
 
     name = "edge"
 

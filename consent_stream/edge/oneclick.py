@@ -14,10 +14,11 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from consent_stream.edge.clients import client
 from consent_stream.edge.door import Unavailable
 from consent_stream.edge.edge import Edge
 from consent_stream.edge.events import event
-from consent_stream.edge.tokens import UnknownLink
+from consent_stream.edge.tokens import Link, UnknownLink
 from consent_stream.http.bodies import expect, read_within
 from consent_stream.http.problems import Problem
 
@@ -51,6 +52,8 @@ def routes(edge: Edge) -> Iterable[web.RouteDef]:
             edge.links.read(request.match_info["token"])
         except UnknownLink:
             return _page(UNKNOWN, 404)
+        if request.method == "HEAD":
+            edge.watch.head(request.match_info["token"], client(request, edge.proxies), edge.clock())
         return _page(ASK, 200)
 
     async def click(request: web.Request) -> web.Response:
@@ -68,6 +71,7 @@ def routes(edge: Edge) -> Iterable[web.RouteDef]:
             channel=link.channel,
             scope=link.program,
             message_id=link.message_id or None,
+            suspect=_marks(request, link, edge),
         )
         try:
             await edge.door.accept([said])
@@ -84,6 +88,13 @@ def routes(edge: Edge) -> Iterable[web.RouteDef]:
         web.get("/u/{token}", look, expect_handler=expect),
         web.post("/u/{token}", click, expect_handler=expect),
     ]
+
+
+def _marks(request: web.Request, link: Link, edge: Edge) -> list[str] | None:
+    """What makes it look like a scanner's; it is applied all the same."""
+    return (
+        edge.watch.marks(request.match_info["token"], link.issued, client(request, edge.proxies), edge.clock()) or None
+    )
 
 
 async def _read_off(request: web.Request, edge: Edge) -> bool:

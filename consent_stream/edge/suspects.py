@@ -11,21 +11,12 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from consent_stream.edge.clients import Network, network, within
 
 SECOND = 1_000_000
 MINUTES = 300 * SECOND
 KEPT = 20_000
-Network = IPv4Network | IPv6Network
-
-
-def network(remote: str | None) -> str:
-    """The network of a client, as limits and marks count it: /24, or /64 of IPv6. Empty when there is none."""
-    try:
-        address = ip_address(remote or "")
-    except ValueError:
-        return ""
-    return str(ip_network(f"{address}/{24 if address.version == 4 else 64}", strict=False))
 
 
 class Watch:
@@ -44,7 +35,7 @@ class Watch:
     def marks(self, token: str, issued: int, remote: str | None, at: int) -> list[str]:
         """The marks of a press. issued: of the token (s). at: µs."""
         found, home, link = [], network(remote), _digest(token)
-        if home and any(_within(remote, each) for each in self._ranges):
+        if within(remote, self._ranges):
             found.append("known_range")
         if 0 <= at - issued * SECOND < self._soon:
             found.append("too_soon")
@@ -55,11 +46,6 @@ class Watch:
             found.append("head_first")
         _keep(self._links, home, (link, at))
         return found
-
-
-def _within(remote: str | None, among: Network) -> bool:
-    address = ip_address(remote or "")
-    return address.version == among.version and address in among
 
 
 def _digest(token: str) -> bytes:

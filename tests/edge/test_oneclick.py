@@ -38,6 +38,7 @@ def test_a_post_is_a_no_whatever_its_body(edge, deployment, body, headers):
     assert (answer.status, "Set-Cookie" in answer.headers, "Location" in answer.headers) == (200, False, False)
     found = taken(deployment)[before:]
     assert [each["type"] for each in found] == ["unsubscribe.oneclick.v1"]
+    found[0]["data"].pop("suspect")  # the link was made just now
     assert found[0] | {"id": "", "time": ""} == {
         "specversion": "1.0",
         "id": "",

@@ -29,9 +29,9 @@ from typing import Any
 
 from consent_stream.domain.nodes import ANY, valid_scope
 from consent_stream.domain.policy import version_text
+from consent_stream.edge.clients import Network
 from consent_stream.edge.config import Config, ConfigError, only
 from consent_stream.edge.pages.catalogue import LANGUAGES
-from consent_stream.edge.suspects import Network
 
 Text = Mapping[str, str]  # by language
 

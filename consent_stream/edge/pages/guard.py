@@ -1,31 +1,10 @@
-"""Who asks, and from where: the client behind proxies, the forms of other sites."""
+"""Whether a form was on our own page. What guards a yes; a no needs nothing of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from aiohttp import web
-
-from consent_stream.edge.suspects import Network
-
-
-def client(request: web.Request, proxies: Sequence[Network]) -> str | None:
-    """The client's address: the last one of `X-Forwarded-For` that is no proxy of ours, when one says so."""
-    remote = request.remote
-    told = [each.strip() for each in ",".join(request.headers.getall("X-Forwarded-For", [])).split(",") if each.strip()]
-    while told and _among(remote, proxies):
-        remote = told.pop()
-    return remote
-
-
-def _among(remote: str | None, networks: Sequence[Network]) -> bool:
-    try:
-        address = ip_address(remote or "")
-    except ValueError:
-        return False
-    return any(address.version == each.version and address in each for each in networks)
 
 
 def own_form(request: web.Request, base_url: str) -> bool:

@@ -107,7 +107,7 @@ def compose(
     page.bounces = mailed is not None and any(fact.kind == "bounce" for fact in lines)
     if shown.notice is not None:
         page.notice = cat("notice.version", id=shown.notice[0], version=shown.notice[1])
-        page.notice_text = text_in(shown.notice_text, cat.language) or cat("notice.none")
+        page.notice_text = text_in(shown.notice_text, cat.language) or cat("notice.none", sender=shown.name)
     return page
 
 

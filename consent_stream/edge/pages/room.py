@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from consent_stream.domain.nodes import parse_node
+from consent_stream.edge.clients import network
 from consent_stream.edge.door import Unavailable
 from consent_stream.edge.edge import Edge
 from consent_stream.edge.events import event
@@ -22,7 +23,7 @@ from consent_stream.edge.pages.fresh import keys_of, letter, post
 from consent_stream.edge.pages.page import Reader, compose, is_fresh, names_in_words, other_channel
 from consent_stream.edge.pages.render import html, url
 from consent_stream.edge.rates import Rate
-from consent_stream.edge.suspects import Watch, network
+from consent_stream.edge.suspects import Watch
 from consent_stream.edge.tokens import Link
 from consent_stream.gate.holding import Held, held
 from consent_stream.inspection.barrier import Barrier
@@ -59,7 +60,7 @@ class Room:
     def __init__(self, edge: Edge, ask: Ask | None = None) -> None:
         self.edge = edge
         self.config = read_pages(edge.config)
-        self.watch = Watch(self.config.scanners, self.config.soon)
+        edge.watch, edge.proxies = Watch(self.config.scanners, self.config.soon), self.config.proxies
         self.everywhere = Everywhere(ask or self._ask)
         self.root = urlsplit(edge.base_url).path.rstrip("/")
         self._per_link = Rate(self.config.per_link, int(self.config.per_link))
@@ -115,7 +116,7 @@ class Room:
             "confirm", cat, self.root, visit.path,
             title=cat("confirm.title", sender=shown.name), items=items, saved=saved, action=self._here(visit),
             notice=cat("notice.version", **notice) if shown.notice else "",
-            notice_text=text_in(shown.notice_text, cat.language) or cat("notice.none"),
+            notice_text=text_in(shown.notice_text, cat.language) or cat("notice.none", sender=shown.name),
             seal=seal(self.secret(visit.link.tenant), visit.token, self.edge.clock(), told),
         )  # fmt: skip
 

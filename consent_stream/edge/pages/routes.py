@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import orjson
 from aiohttp import web
 
+from consent_stream.edge.clients import client
 from consent_stream.edge.door import Unavailable
 from consent_stream.edge.edge import Edge
 from consent_stream.edge.events import event
@@ -16,7 +17,7 @@ from consent_stream.edge.pages import saying
 from consent_stream.edge.pages.catalogue import Catalogue, catalogue, choose
 from consent_stream.edge.pages.everywhere import Ask, read_receipts
 from consent_stream.edge.pages.forms import BadSeal, Wish, read_wish, unseal
-from consent_stream.edge.pages.guard import client, own_form
+from consent_stream.edge.pages.guard import own_form
 from consent_stream.edge.pages.render import ASSETS, HEADERS, answer, asset, html, url
 from consent_stream.edge.pages.room import Room, Status, Visit
 from consent_stream.edge.tokens import UnknownLink
@@ -60,7 +61,7 @@ class _Handlers:
         except UnknownLink:
             return self._unknown(request, cat)
         if request.method == "HEAD":
-            self.room.watch.head(visit.token, visit.remote, self.edge.clock())
+            self.edge.watch.head(visit.token, visit.remote, self.edge.clock())
         if wait := self._limited(visit):
             return self._too_many(request, cat, wait)
         receipts = read_receipts(request.query.get("r", "")) or ()
@@ -92,7 +93,7 @@ class _Handlers:
         wait = self._limited(visit)
         confirming = ("do", "confirm") in fields
         wish = Wish() if confirming else read_wish(fields)
-        marks = self.room.watch.marks(visit.token, visit.link.issued, visit.remote, self.edge.clock())
+        marks = self.edge.watch.marks(visit.token, visit.link.issued, visit.remote, self.edge.clock())
         said = saying.noes(visit.reader.who, wish)
         if wait and not said:
             return self._too_many(request, cat, wait)
@@ -167,7 +168,7 @@ class _Handlers:
 
     def _visit(self, request: web.Request, cat: Catalogue) -> Visit:
         token = request.match_info["token"]
-        return self.room.visit(token, client(request, self.room.config.proxies), cat)
+        return self.room.visit(token, client(request, self.edge.proxies), cat)
 
     def _limited(self, visit: Visit) -> int:
         return self.room.limited(visit.token, visit.remote)

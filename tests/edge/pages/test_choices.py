@@ -172,6 +172,14 @@ def test_a_yes_is_not_offered_without_a_notice_that_covers_it():
         assert "has not published a notice" in page.words
 
 
+def test_a_notice_without_wording_here_says_whose_it_is():
+    config = {"preferences": {"acme": {"name": "Acme", "notice": {"id": "signup", "version": 1}}}}
+    with site(config) as found:
+        assert "The wording is with Acme." in found.get(found.token()).words
+        found.say("sharing.optout")
+        assert "The wording is with Acme." in found.save(found.token(), **{"s_*": True}).words
+
+
 def test_a_tenant_that_nobody_configured_has_a_page_all_the_same():
     with site({}) as found:
         found.say("consent.granted", scope="news")
