@@ -74,7 +74,8 @@ def _unjoined(*names: str) -> Iterator[Rule]:
 def _edge(prefix: str) -> Iterator[Rule]:
     # Kafka takes Describe as given with Write, but not DescribeConfigs: `publish` looks at the topic before it sends.
     yield from _topics(prefix, [EVENTS], "write", "describe", "describe_configs")
-    yield from _topics(prefix, [EDGES], "write", "describe")  # how far its spool is
+    # `publish` asks for the settings of all topics that it may describe.
+    yield from _topics(prefix, [EDGES], "write", "describe", "describe_configs")  # how far its spool is
 
 
 def _any_worker(prefix: str) -> Iterator[Rule]:
