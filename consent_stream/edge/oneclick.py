@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from consent_stream.edge.button import page
 from consent_stream.edge.clients import client
 from consent_stream.edge.door import Unavailable
 from consent_stream.edge.edge import Edge
@@ -24,24 +25,6 @@ from consent_stream.http.problems import Problem
 
 SOURCE = "/edge/one-click"
 LARGEST_BODY = 16 * 1024  # of a body that is read to its end; it says `List-Unsubscribe=One-Click` or nothing
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex",
-}
-PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
-</head><body><main><h1>{title}</h1>{rest}</main></body></html>
-"""
-ASK = PAGE.format(
-    title="Unsubscribe",
-    rest='<form method="post"><button name="List-Unsubscribe" value="One-Click">Unsubscribe</button></form>',
-)
-DONE = PAGE.format(title="You are unsubscribed", rest="<p>It may take a few seconds until every sender knows.</p>")
-UNKNOWN = PAGE.format(title="This link is not known", rest="<p>Please use the link of the message as it was sent.</p>")
-AWAY = PAGE.format(title="Please try again", rest="<p>Your choice could not be stored just now.</p>")
 
 
 def routes(edge: Edge) -> Iterable[web.RouteDef]:
@@ -51,16 +34,16 @@ def routes(edge: Edge) -> Iterable[web.RouteDef]:
         try:
             edge.links.read(request.match_info["token"])
         except UnknownLink:
-            return _page(UNKNOWN, 404)
+            return page(request, "unknown", 404)
         if request.method == "HEAD":
             edge.watch.head(request.match_info["token"], client(request, edge.proxies), edge.clock())
-        return _page(ASK, 200)
+        return page(request, "ask", 200)
 
     async def click(request: web.Request) -> web.Response:
         try:
             link = edge.links.read(request.match_info["token"])
         except UnknownLink:
-            return _page(UNKNOWN, 404)
+            return page(request, "unknown", 404)
         rest = not await _read_off(request, edge)
         said = event(
             "unsubscribe.oneclick",
@@ -76,10 +59,10 @@ def routes(edge: Edge) -> Iterable[web.RouteDef]:
         try:
             await edge.door.accept([said])
         except Unavailable as error:
-            response = _page(AWAY, 503)
+            response = page(request, "away", 503)
             response.headers["Retry-After"] = str(error.retry_after)
         else:
-            response = _page(DONE, 200)
+            response = page(request, "done", 200, request.match_info["token"])
         if rest:
             response.force_close()
         return response
@@ -92,9 +75,8 @@ def routes(edge: Edge) -> Iterable[web.RouteDef]:
 
 def _marks(request: web.Request, link: Link, edge: Edge) -> list[str] | None:
     """What makes it look like a scanner's; it is applied all the same."""
-    return (
-        edge.watch.marks(request.match_info["token"], link.issued, client(request, edge.proxies), edge.clock()) or None
-    )
+    token, remote = request.match_info["token"], client(request, edge.proxies)
+    return edge.watch.marks(token, link.issued, remote, edge.clock()) or None
 
 
 async def _read_off(request: web.Request, edge: Edge) -> bool:
@@ -103,7 +85,3 @@ async def _read_off(request: web.Request, edge: Edge) -> bool:
         await read_within(request, edge.limits, LARGEST_BODY)
         return True
     return False
-
-
-def _page(text: str, status: int) -> web.Response:
-    return web.Response(text=text, status=status, content_type="text/html", headers=HEADERS)
