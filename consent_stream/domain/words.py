@@ -13,6 +13,7 @@ OUT = (
     "arret", "td", "alto", "baja", "stopp",
 )  # fmt: skip
 IN = ("start", "unstop")
+INFO = ("help", "info")
 REMEMBERED = 32  # characters: most short texts are one of few
 SHORT = 5  # words: an OUT word in a text of at most so many is a STOP
 _NEGATED = (("dont", "stop"), ("don", "t", "stop"), ("do", "not", "stop"), ("never", "stop"))
@@ -27,6 +28,12 @@ def meaning(text: str, words: Words = NO_WORDS) -> str:
     Punctuation and symbols are read both as nothing and as a space; the more restrictive reading holds.
     """
     return _remembered(text, words) if len(text) <= REMEMBERED else _meaning(text, words)
+
+
+def asks_for_help(text: str, words: Words = NO_WORDS) -> bool:
+    """Whether a text is one of the words for help, alone. It changes nothing and may be answered."""
+    known = {tuple(_readings(word)[1]) for word in (*INFO, *words.info)}
+    return any(tuple(reading) in known for reading in _readings(text))
 
 
 def _meaning(text: str, words: Words) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
-from consent_stream.edge import intent, oneclick, pages, probes, signals
+from consent_stream.edge import intent, oneclick, pages, probes, providers, signals
 from consent_stream.edge.edge import Edge
 
 Room = Callable[[Edge], Iterable[web.RouteDef]]
@@ -17,6 +17,7 @@ ROOMS: tuple[Room, ...] = (
     pages.routes,
     signals.routes,
     intent.routes,
+    providers.routes,
 )
 
 

@@ -44,7 +44,6 @@ def routes(edge: Edge) -> Iterable[web.RouteDef]:
             link = edge.links.read(request.match_info["token"])
         except UnknownLink:
             return page(request, "unknown", 404)
-        rest = not await _read_off(request, edge)
         said = event(
             "unsubscribe.oneclick",
             SOURCE,
@@ -63,7 +62,8 @@ def routes(edge: Edge) -> Iterable[web.RouteDef]:
             response.headers["Retry-After"] = str(error.retry_after)
         else:
             response = page(request, "done", 200, request.match_info["token"])
-        if rest:
+        # Last: what was wanted is clear, whenever the body comes, and if it never does.
+        if not await _read_off(request, edge):
             response.force_close()
         return response
 
@@ -81,7 +81,7 @@ def _marks(request: web.Request, link: Link, edge: Edge) -> list[str] | None:
 
 async def _read_off(request: web.Request, edge: Edge) -> bool:
     """Take the body, so that the connection can go on; whether it was taken whole. What is in it changes nothing."""
-    with suppress(Problem):
+    with suppress(Problem, ConnectionError, web.HTTPRequestEntityTooLarge):
         await read_within(request, edge.limits, LARGEST_BODY)
         return True
     return False

@@ -32,6 +32,8 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     # of the edge
     "bad-event": (400, "An event would not be taken."),
     "bad-signal": (400, "The signal, or a part of it, cannot be read."),
+    "bad-report": (400, "The report cannot be read."),
+    "bad-signature": (401, "The signature, or the secret, is missing or wrong, or of another time."),
     "wrong-type": (415, "That media type is not understood here."),
     "unavailable": (503, "Nothing can be taken now, and nothing was: try again."),
 }

@@ -23,6 +23,7 @@ from consent_stream.wire.topics import (
     LEDGER,
     PROGRESS,
     QUARANTINE,
+    REPLIES,
     SENDS,
     STATE,
     SUPPRESSION,
@@ -40,6 +41,7 @@ UNJOINED = {
     "restore": "restore-unused",
     "inspection": "consent-stream-inspection",
     "ends": "ends-unused",
+    "replies": "replies-unused",
 }
 
 
@@ -76,6 +78,8 @@ def _edge(prefix: str) -> Iterator[Rule]:
     yield from _topics(prefix, [EVENTS], "write", "describe", "describe_configs")
     # `publish` asks for the settings of all topics that it may describe.
     yield from _topics(prefix, [EDGES], "write", "describe", "describe_configs")  # how far its spool is
+    yield from _topics(prefix, [REPLIES], "read", "write", "describe", "describe_configs")  # what was answered already
+    yield from _unjoined("replies")
 
 
 def _any_worker(prefix: str) -> Iterator[Rule]:
@@ -121,6 +125,11 @@ def _mailer(prefix: str) -> Iterator[Rule]:
     yield from _topics(prefix, [SENDS], "write", "describe")
 
 
+def _texter(prefix: str) -> Iterator[Rule]:
+    yield from _topics(prefix, [REPLIES], "read", "describe")
+    yield Rule("group", f"{prefix}replies-", "prefixed", "read")
+
+
 def _analytics(prefix: str) -> Iterator[Rule]:
     yield from _topics(prefix, [STATE, CHANGES, CONTROL, *LISTS], "read", "describe")
     yield Rule("group", f"{prefix}analytics-", "prefixed", "read")
@@ -145,6 +154,7 @@ ROLES: dict[str, tuple[str, Callable[[str], Iterator[Rule]]]] = {
     "worker": ("`worker` with both stages", _worker),
     "gate": ("answers: `gate follow`, `gate serve`, `check`", _gate),
     "mailer": ("a gate whose process also tells what it sent", _mailer),
+    "texter": ("sends the answers to texts", _texter),
     "analytics": ("reads state, changes and lists", _analytics),
     "oncall": ("`late-sends`, `explain`, `barrier`, the kill switch; reads all but the events", _oncall),
     "admin": ("`topics apply`, `topics diff`", _admin),

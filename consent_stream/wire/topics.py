@@ -143,13 +143,19 @@ EDGES = Topic(
     # A beat twice a second and edge, and only the newest matters: workers read it whole when they start.
     config={"segment.ms": str(HOUR // 6), "min.cleanable.dirty.ratio": "0.1", "max.compaction.lag.ms": str(HOUR)},
 )  # fmt: skip
+REPLIES = Topic(
+    "sms.replies", "subject key", "delete", "one answer at most to a STOP, START or HELP: who sends texts", HOUR,
+    partitions=1, fixed=True,  # an edge reads it back before it answers, so that a text is answered once
+    config={"segment.ms": str(HOUR // 6)},
+)  # fmt: skip
 AUDIT = Topic(
     "consent.audit", "none", "delete", "who stopped or resumed sending or switched lists", 3650 * DAY, partitions=1,
     fixed=True,
 )  # fmt: skip
 
 TOPICS: tuple[Topic, ...] = (
-    EVENTS, LEDGER, STATE, *SUPPRESSION.values(), CHANGES, QUARANTINE, PROGRESS, CONTROL, SENDS, GATES, EDGES, AUDIT,
+    EVENTS, LEDGER, STATE, *SUPPRESSION.values(), CHANGES, QUARANTINE, PROGRESS, CONTROL, SENDS, GATES, EDGES, REPLIES,
+    AUDIT,
 )  # fmt: skip
 
 

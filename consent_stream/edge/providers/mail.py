@@ -1,0 +1,170 @@
+"""Reports by mail: ARF complaints (RFC 5965) and delivery status notifications (RFC 3464), as bytes of a message.
+
+Anyone can write such a mail. So whose address it concerns is believed only
+
+1. of a link of ours that it brings back: behind the `+` of the address it went to, in the header `X-Consent-Token` or
+   in `List-Unsubscribe` of the message that it returns. The link names subject keys and the tenant, and nothing that
+   the report says of a recipient counts beside it; or
+2. when it came over a channel that proves who sent it (a POST with a secret).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from email import policy
+from email.errors import MessageError
+from email.message import Message
+from email.parser import BytesParser
+
+from consent_stream.edge.providers.reports import Malformed
+
+TOKEN_HEADER = "X-Consent-Token"
+MOST_PARTS, MOST_RECIPIENTS = 50, 100
+LARGEST_MAIL = 1024 * 1024
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{60,2000}")
+_PARSER = BytesParser(policy=policy.compat32)  # it keeps what it cannot read, and reads headers when asked
+
+
+@dataclass(frozen=True)
+class Told:
+    """One recipient of a report. type: of the event; none when it changes nothing. address: as the report has it."""
+
+    type: str | None
+    address: str = field(repr=False)
+    status: str | None = None
+    feedback: str | None = None
+
+
+@dataclass(frozen=True)
+class MailReport:
+    """kind: `arf`, `dsn` or `other`. tokens: what may be one in the returned message. ident: the same for the same
+    bytes."""
+
+    kind: str
+    ident: str
+    told: tuple[Told, ...] = field(repr=False)
+    tokens: tuple[str, ...] = field(repr=False)
+    subject: str = field(repr=False)
+
+
+def read_mail(raw: bytes) -> MailReport:
+    """What a mail reports; `other` for a mail that is no report. Errors: Malformed for what is too large or a report
+    without its parts."""
+    if len(raw) > LARGEST_MAIL:
+        raise Malformed("too large")
+    try:
+        message = _PARSER.parsebytes(raw)
+        parts = _parts(message)
+    except (MessageError, ValueError, LookupError, RecursionError):
+        raise Malformed("no message") from None
+    ident = hashlib.sha256(raw).hexdigest()[:32]
+    kind = _report_type(message)
+    told: tuple[Told, ...] = ()
+    if kind == "feedback-report":
+        told = tuple(_complaints(parts))
+    elif kind == "delivery-status":
+        told = tuple(_deliveries(parts))[:MOST_RECIPIENTS]
+    tokens = tuple(dict.fromkeys(_tokens(parts))) if kind else ()
+    return MailReport(
+        {"feedback-report": "arf", "delivery-status": "dsn"}.get(kind, "other"),
+        ident,
+        told,
+        tokens,
+        _header(message, "Subject"),
+    )
+
+
+def tokens_in(text: str) -> list[str]:
+    """What may be a link's token in a text."""
+    return _TOKEN.findall(text[:20_000])
+
+
+def _report_type(message: Message) -> str:
+    if message.get_content_type() != "multipart/report":
+        return ""
+    found = message.get_param("report-type")
+    return found.lower() if isinstance(found, str) else ""
+
+
+def _parts(message: Message) -> list[Message]:
+    """All parts, those of a returned message too."""
+    found = []
+    for part in message.walk():
+        found.append(part)
+        if len(found) > MOST_PARTS:
+            raise Malformed("too many parts")
+    return found
+
+
+def _header(message: Message, name: str) -> str:
+    value = message.get(name)
+    return "" if value is None else str(value)[:20_000]
+
+
+def _blocks(parts: Iterable[Message], kind: str) -> Iterator[Mapping[str, str]]:
+    """The groups of fields of a machine-readable part, names in lower case; the first one comes first."""
+    for part in parts:
+        if part.get_content_type() != kind:
+            continue
+        payload = part.get_payload()
+        if isinstance(payload, list):  # message/delivery-status: the parser made a message of each group
+            groups = [
+                {name.lower(): str(value) for name, value in group.items()}
+                for group in payload
+                if isinstance(group, Message)
+            ]
+        else:
+            group = _PARSER.parsebytes(part.get_payload(decode=True) or b"")  # type: ignore[arg-type]
+            groups = [{name.lower(): str(value) for name, value in group.items()}]
+        yield from groups
+
+
+def _complaints(parts: list[Message]) -> Iterator[Told]:
+    fields = next(iter(_blocks(parts, "message/feedback-report")), None)
+    if fields is None or "feedback-type" not in fields:
+        raise Malformed("no Feedback-Type")
+    feedback = fields["feedback-type"].strip().lower()[:40]
+    type = "feedback.not_spam" if feedback == "not-spam" else "feedback.complaint"
+    yield Told(type, _address(fields.get("original-rcpt-to", "")), None, feedback)
+
+
+def _deliveries(parts: list[Message]) -> Iterator[Told]:
+    groups = list(_blocks(parts, "message/delivery-status"))
+    recipients = [group for group in groups if "final-recipient" in group or "original-recipient" in group]
+    if not recipients:
+        raise Malformed("no Final-Recipient")
+    for group in recipients:
+        # Original-Recipient is whom we wrote to; Final-Recipient may be where that was forwarded (RFC 3464 §2.3.1).
+        address = _address(group.get("original-recipient") or group.get("final-recipient", ""))
+        action, status = group.get("action", "").strip().lower(), group.get("status", "").split(maxsplit=1)[:1]
+        type = {"failed": "delivery.bounced", "delivered": "delivery.succeeded"}.get(action)
+        yield Told(type, address, status[0] if status else None)
+
+
+def _address(text: str) -> str:
+    """Of `rfc822; ana@example.com` or `<ana@example.com>`."""
+    kind, semicolon, rest = text.partition(";")
+    found = (rest if semicolon and kind.strip().lower() in ("rfc822", "utf-8") else text).strip()
+    return found.removeprefix("<").removesuffix(">").strip()
+
+
+def _tokens(parts: list[Message]) -> Iterator[str]:
+    """Of the message that is returned, whole or its headers alone; never of the report around it."""
+    for part in parts:
+        kind = part.get_content_type()
+        if kind in ("text/rfc822-headers", "message/rfc822-headers"):
+            raw = part.get_payload(decode=True)
+            yield from _of_headers(_PARSER.parsebytes(raw if isinstance(raw, bytes) else b"", headersonly=True))
+        elif kind == "message/rfc822":
+            payload = part.get_payload()
+            if isinstance(payload, list) and payload and isinstance(payload[0], Message):
+                yield from _of_headers(payload[0])
+
+
+def _of_headers(message: Message) -> Iterator[str]:
+    for name in (TOKEN_HEADER, "List-Unsubscribe"):
+        for value in message.get_all(name, []):
+            yield from tokens_in(re.sub(r"\s+", "", str(value)))
