@@ -9,6 +9,7 @@ from consent_stream.cli import TableGroup
 SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("serve", "Take what people and providers say, over HTTP. What `edge` alone does."),
     "list": ("list", "Which edges the lists wait for."),
+    "suspects": ("suspects", "Clicks that look like a scanner's; take back what they permitted."),
     "forget": ("forget", "Wait no longer for an edge that will not come back."),
 }
 

@@ -2,7 +2,7 @@
 
 [preferences.acme]
 name = "Acme"
-contact = "privacy@acme.example"                 # shown; whom to ask
+contact = "privacy@example.com"                 # shown; whom to ask
 notice = { id = "signup", version = 1 }
 notice_text = { en = "…", de = "…" }
 [preferences.acme.programs]                      # scope = name, or names by language
@@ -17,7 +17,7 @@ proxies = ["10.0.0.0/8"]                         # whose X-Forwarded-For is beli
 
 [smtp]                                           # for fresh links
 host = "mail.example"
-sender = "preferences@acme.example"
+sender = "preferences@example.com"
 """
 
 from __future__ import annotations
