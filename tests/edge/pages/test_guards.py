@@ -1,5 +1,7 @@
 """What nobody can do with a page: other sites, scanners, floods, forgers. And that a no comes through all of it."""
 
+import re
+
 import pytest
 
 from tests.edge.pages.site import ANA, CONFIG, site
@@ -240,3 +242,13 @@ def test_logs_name_no_one(acme, caplog):
     assert "200" in caplog.text
     assert token not in caplog.text
     assert ANA not in caplog.text
+
+
+def test_behind_a_path_of_its_own_links_lead_there():
+    with site(base_url="https://consent.example.com/choices") as found:
+        page = found.get(found.token())
+        links = re.findall(r'(?:href|action)="([^"]+)"', page.text)
+        assert links
+        assert all(each.startswith(("/choices/p/", "#")) for each in links)
+        where = found.post(found.token(), [("do", "stop-channel")]).headers["Location"]
+        assert where.startswith("/choices/p/")
