@@ -83,6 +83,9 @@ def _set_up(screen: Screen, children: Children, home: Path, policy: Path) -> Sta
     settings = Settings(bootstrap=bootstrap, keys=keys, policy=policy, data_dir=home / "data")
     for name in ("bootstrap", "keys", "policy", "data_dir"):
         children.settings[variable(name)] = str(getattr(settings, name))
+    pages = home / "edge.toml"
+    pages.write_bytes(files("consent_stream.dev").joinpath("edge.toml").read_bytes())
+    children.settings["CONSENT_EDGE_CONFIG"] = str(pages)
     TopicAdmin(settings).read()  # which makes them there
     began = time.monotonic()
     with screen.working("starting a worker, an edge and two mailers"):
