@@ -24,10 +24,11 @@ ALL = {topic.name for topic in TOPICS}
 
 # Written by hand, so that a slip in the declaration is seen.
 READS = {
-    "edge": set(),
+    "edge": {"sms.replies"},
     "intake": {"consent.events", "consent.control", "consent.progress", "consent.edges"},
-    "state": {"consent.ledger", "consent.state", "consent.control", "consent.progress"},
+    "state": {*LIST, "consent.ledger", "consent.state", "consent.control", "consent.progress"},
     "worker": {
+        *LIST,
         "consent.events",
         "consent.ledger",
         "consent.state",
@@ -37,6 +38,7 @@ READS = {
     },
     "gate": {*LIST, "consent.control"},
     "mailer": {*LIST, "consent.control"},
+    "texter": {"sms.replies"},
     "analytics": {*LIST, "consent.state", "consent.changes", "consent.control"},
     "oncall": ALL - {"consent.events"},
     "admin": set(),
@@ -44,12 +46,13 @@ READS = {
 }
 STAGE = {"consent.ledger", "consent.quarantine", "consent.control", "consent.progress"}
 WRITES = {
-    "edge": {"consent.events", "consent.edges"},
+    "edge": {"consent.events", "consent.edges", "sms.replies"},
     "intake": STAGE,
     "state": {*STAGE, *LIST, "consent.state", "consent.changes"},
     "worker": {*STAGE, *LIST, "consent.state", "consent.changes"},
     "gate": {"consent.gates"},
     "mailer": {"consent.gates", "consent.sends"},
+    "texter": set(),
     "analytics": set(),
     "oncall": {"consent.control", "consent.audit", "consent.edges"},
     "admin": set(),
