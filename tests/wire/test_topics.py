@@ -45,7 +45,7 @@ def test_the_names_are_those_of_the_wire():
     assert [each.name for each in TOPICS] == [
         "consent.events", "consent.ledger", "consent.state", "suppression.email", "suppression.sms",
         "suppression.sharing", "consent.changes", "consent.quarantine", "consent.progress", "consent.control",
-        "consent.sends", "consent.gates", "consent.edges", "consent.audit",
+        "consent.sends", "consent.gates", "consent.edges", "sms.replies", "consent.audit",
     ]  # fmt: skip
     assert EVENTS.full("eu-") == "eu-consent.events"
 
