@@ -6,7 +6,7 @@ whatever the list holds by now. It reads the partition whole: rare, and never on
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -16,6 +16,7 @@ from consent_stream.wire.avro import WireError
 from consent_stream.wire.ledger import decode_fact
 from consent_stream.wire.suppression import decode_entry
 
+Newest = dict[tuple[str, bytes], tuple[int, bytes]]  # (list, key) → (version, value)
 BATCH = 10_000
 WAIT_S = 1.0
 SILENT = 30  # waits without a record, until it is an error: the offsets asked for are there
@@ -56,8 +57,18 @@ class Refolding:
         except WireError:
             return  # it was quarantined by the state stage, and is in no record
 
-    def entries(self, folder: Folder) -> dict[tuple[str, bytes], tuple[int, bytes]]:
-        """(list, key) → (version, value) of the newest record of each. `folder`: one that remembers nothing."""
-        keys = dict.fromkeys(fact.key for _, fact in self._facts)
+    def entries(self, folder: Folder, kept: Callable[[list[bytes]], list[bytes | None]]) -> Newest:
+        """The newest record of each key whose row comes out as the table has it. `folder`: one that remembers nothing.
+        kept: the table's rows of keys.
+
+        The ledger is kept for years, not for ever: where it has lost facts, a record folded from the rest could lack a
+        restriction, and none is better than that one.
+        """
+        keys = list(dict.fromkeys(fact.key for _, fact in self._facts))
         effects = folder.fold(self._facts, [(key, None) for key in keys])
-        return {(channel, key): (decode_entry(value).version, value) for channel, key, value in effects.entries}
+        whole = {key for key, row in zip(keys, kept(keys), strict=True) if effects.rows.get(key) == row}
+        return {
+            (channel, key): (decode_entry(value).version, value)
+            for channel, key, value in effects.entries
+            if key in whole
+        }

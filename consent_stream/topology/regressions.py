@@ -31,7 +31,7 @@ from consent_stream.engine.partition import Partition
 from consent_stream.settings import Settings
 from consent_stream.topology import metrics
 from consent_stream.topology.fold import Folder
-from consent_stream.topology.refolding import Refolding
+from consent_stream.topology.refolding import Newest, Refolding
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.keys import HEARTBEAT_KEY, SUBJECT_KEY_BYTES
 from consent_stream.wire.suppression import decode_entry
@@ -232,7 +232,7 @@ class Regressions:
                 if part.outbox is None or not part.current:
                     return False
                 facts.read_to(self._applied(part))
-                self._publish(part, found, facts.entries(Folder(self._policy, self._generation)))
+                self._publish(part, found, facts.entries(Folder(self._policy, self._generation), part.get))
                 return True
         finally:
             consumer.close()
@@ -244,13 +244,15 @@ class Regressions:
         self,
         part: Partition,
         found: dict[tuple[str, bytes], int],
-        right: dict[tuple[str, bytes], tuple[int, bytes]],
+        right: Newest,
     ) -> None:
         names = {channel: name for name, channel in self._channels.items()}
         effects, repaired = Effects(), dict[tuple[str, bytes], int]()
         for about, version in found.items():
-            own, value = right.get(about, (0, b""))
-            if version < own:
+            own, value = right.get(about, (UNREAD, b""))
+            if own == UNREAD:
+                log.error("%s/%d: the ledger alone cannot tell what a key must say", names[about[0]], part.number)
+            elif version < own:
                 effects.add(names[about[0]], about[1], value, part.number, None)
                 repaired[about] = own
                 metrics.REGRESSIONS.labels(about[0]).inc()
@@ -268,9 +270,6 @@ class Regressions:
             len(repaired),
             part.number,
         )
-
-
-_TABLE = "consent-state"
 
 
 def _version(value: bytes | None) -> int:
