@@ -38,6 +38,7 @@ BEAT_S = 0.1
 AGE_EVERY_S = 0.3  # where only time went by; three hops of it stay well below any staleness limit
 LOOK_BACK_S = 60  # reports older than this tell of nothing that newer ones do not
 TIMEOUT_S = 5.0
+SET_BACK_S = 1.0  # a wall clock that loses more than this between two beats was set
 REMIND_S = 30  # between two lines of the log about one thing that lasts
 
 Positions = dict[int, tuple[int, int | None, int | None]]
@@ -59,6 +60,7 @@ class Pulse:
         self._connected = False
         self._doubtful = False  # the last beat failed: leaders may have changed
         self._reminded = -float(REMIND_S)
+        self._clocks_apart = time.time() - time.monotonic()
 
     async def run(self) -> None:
         """Beat until the app stops."""
@@ -90,6 +92,7 @@ class Pulse:
         self._connect()
         if self._doubtful:
             self._look_again()
+        self._mind_the_clock()
         ends: tuple[int, ...] | None = None
         vector = self._edges.bound(event_vector(events)) if events else {}
         if vector and self._due("intake", [vector]):
@@ -105,6 +108,17 @@ class Pulse:
                     ends = ends or self._ends()
                     self._publish(q, vectors, ends)
         self._producer.poll(0)
+
+    def _mind_the_clock(self) -> None:
+        """What is in effect is only ever raised. Reports of ours by a clock that was fast, and now is right, would be
+        all that is told until the time they name, and gates deny meanwhile: begin again with those of the last minute.
+        """
+        apart = time.time() - time.monotonic()
+        if apart < self._clocks_apart - SET_BACK_S:
+            log.warning("this host's clock was set back by %.0f s", self._clocks_apart - apart)
+            self._waiting.clear()
+            self._said.clear()
+        self._clocks_apart = apart
 
     def _publish(self, q: int, vectors: list[Vector], ends: tuple[int, ...]) -> None:
         beat = Heartbeat(q, self._generation, self._events, time.time_ns() // 1000, vectors[0], vectors[HOPS])
