@@ -45,7 +45,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "worker": ("faust", "mode", "aiokafka", "rocksdict", "prometheus_client"),
-    "edge": ("aiohttp", "jinja2"),
+    "edge": ("aiohttp", "aiosmtpd", "jinja2"),
     "parquet": ("pyarrow",),
 }
 

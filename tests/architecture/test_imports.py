@@ -50,7 +50,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "edge": (
         LEAVES | {"domain", "wire", "topics", "publisher", "gate", "inspection", "http", "logthrottle"},
-        {"confluent_kafka", "aiohttp", "jinja2", "orjson", "cryptography", *METRICS},
+        {"confluent_kafka", "aiohttp", "aiosmtpd", "jinja2", "orjson", "cryptography", *METRICS},
     ),
     # For mailers, of a core install.
     "links": ({"domain", "wire", "keyfile", "edge"}, set()),

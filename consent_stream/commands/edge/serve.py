@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -75,7 +76,7 @@ def command(
     """
     _log_to_stderr(access_log)
     from consent_stream.edge.config import ConfigError
-    from consent_stream.http.serving import bind, place, serve
+    from consent_stream.http.serving import bind, place
 
     try:
         bound = bind(host, port)
@@ -85,11 +86,20 @@ def command(
         url = _url(base_url or f"http://{place(bound)}")
         try:
             with _made(settings, config_file, url, without_gates) as edge:
-                from consent_stream.edge.app import routes
-
-                asyncio.run(serve(edge, bound, routes(edge), drain=drain, say=_say))
+                asyncio.run(_served(edge, bound, drain))
         except ConfigError as error:
             raise Refused(f"--config (CONSENT_EDGE_CONFIG): {error}") from error
+
+
+async def _served(edge: Edge, bound: socket.socket, drain: float) -> None:
+    from consent_stream.edge.app import routes
+    from consent_stream.edge.providers.inbox import listening, post_of
+    from consent_stream.http.serving import serve
+
+    post = post_of(edge.config)  # before the routes, which refuse a table that nobody asked for
+    found = routes(edge)
+    async with listening(edge, post):
+        await serve(edge, bound, found, drain=drain, say=_say)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email import policy
 from email.errors import MessageError
+from email.header import decode_header
 from email.message import Message
 from email.parser import BytesParser
 
@@ -40,19 +41,17 @@ class Told:
 
 @dataclass(frozen=True)
 class MailReport:
-    """kind: `arf`, `dsn` or `other`. tokens: what may be one in the returned message. ident: the same for the same
-    bytes."""
+    """kind: `arf`, `dsn`, `other` for a report of another kind, `letter` for what is none. tokens: what may be one, in
+    the returned message; of a letter in its subject and `X-Consent-Token`. ident: the same for the same bytes."""
 
     kind: str
     ident: str
     told: tuple[Told, ...] = field(repr=False)
     tokens: tuple[str, ...] = field(repr=False)
-    subject: str = field(repr=False)
 
 
 def read_mail(raw: bytes) -> MailReport:
-    """What a mail reports; `other` for a mail that is no report. Errors: Malformed for what is too large or a report
-    without its parts."""
+    """What a mail reports. Errors: Malformed for what is too large, or a report without its parts."""
     if len(raw) > LARGEST_MAIL:
         raise Malformed("too large")
     try:
@@ -67,14 +66,9 @@ def read_mail(raw: bytes) -> MailReport:
         told = tuple(_complaints(parts))
     elif kind == "delivery-status":
         told = tuple(_deliveries(parts))[:MOST_RECIPIENTS]
-    tokens = tuple(dict.fromkeys(_tokens(parts))) if kind else ()
-    return MailReport(
-        {"feedback-report": "arf", "delivery-status": "dsn"}.get(kind, "other"),
-        ident,
-        told,
-        tokens,
-        _header(message, "Subject"),
-    )
+    tokens = tuple(dict.fromkeys(_tokens(parts) if kind else _own_tokens(message)))
+    named = {"feedback-report": "arf", "delivery-status": "dsn", "": "letter"}
+    return MailReport(named.get(kind, "other"), ident, told, tokens)
 
 
 def tokens_in(text: str) -> list[str]:
@@ -149,6 +143,21 @@ def _address(text: str) -> str:
     kind, semicolon, rest = text.partition(";")
     found = (rest if semicolon and kind.strip().lower() in ("rfc822", "utf-8") else text).strip()
     return found.removeprefix("<").removesuffix(">").strip()
+
+
+def _own_tokens(message: Message) -> Iterator[str]:
+    """A long subject comes folded, in encoded words (RFC 2047), or cut by blanks."""
+    for name in (TOKEN_HEADER, "Subject"):
+        said = _header(message, name)
+        try:
+            words = [
+                word if isinstance(word, str) else word.decode("ascii", "replace") for word, _ in decode_header(said)
+            ]
+        except (MessageError, ValueError):
+            words = [said]
+        text = "".join(words)
+        yield from tokens_in(text)
+        yield from tokens_in(re.sub(r"\s+", "", text))
 
 
 def _tokens(parts: list[Message]) -> Iterator[str]:
