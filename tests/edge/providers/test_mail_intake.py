@@ -148,6 +148,25 @@ def test_no_relay_and_bounds(site, monkeypatch):
     assert len(site.door.taken) == 1
 
 
+@pytest.mark.parametrize(("bound", "busy"), [("IDLE_S", False), ("LONGEST_S", True)])
+def test_a_connection_ends(site, monkeypatch, bound, busy):
+    monkeypatch.setattr(inbox, bound, 0.5)
+    monkeypatch.setattr(inbox, "MOST_COMMANDS", 1_000_000)
+
+    def work(port):
+        began, gone = time.monotonic(), suppress(ConnectionResetError, BrokenPipeError)
+        with gone, socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+            slow.sendall(b"EHLO a\r\n")
+            while slow.recv(4096):
+                assert time.monotonic() - began < 20
+                if busy:  # a client that always says something
+                    time.sleep(0.02)
+                    slow.sendall(b"NOOP\r\n")
+        return True
+
+    assert served(site, work)
+
+
 def test_garbage_is_answered_and_nothing_of_a_mail_is_logged(site, caplog):
     caplog.set_level(logging.DEBUG)
     _, right = minted(site)
