@@ -200,6 +200,7 @@ def _run(
     await_that("both workers are at work", lambda: all(worker.at_work for worker in faults.workers), 60)
     for worker in faults.workers:
         assert worker.stop() == 0
+    say("memory and lag: " + _row(seconds, seed, feeder.sent, 0, len(faults.done), watch).strip())
     say(f"comparing with what {feeder.sent} events say …")
     compared = check_everything(deployment)
     row = _row(seconds, seed, feeder.sent, compared, len(faults.done), watch)
