@@ -44,7 +44,7 @@ def describe(why: object) -> str:
     """One line for `why`. Text of foreign exceptions is left out: it may quote a record, and records hold addresses."""
     if isinstance(why, EngineError):
         text = str(why)
-    elif isinstance(why, (KafkaException, OSError)):
+    elif isinstance(why, (KafkaException, OSError)) and str(why):  # a TimeoutError of a future says nothing
         text = f"{type(why).__name__}: {why}"
     elif isinstance(why, BaseException):
         frames = traceback.extract_tb(why.__traceback__)

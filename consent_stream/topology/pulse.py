@@ -15,7 +15,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from consent_stream.engine import SliceApp, fail_stop
+from consent_stream.engine import SliceApp, describe, fail_stop
 from consent_stream.settings import Settings
 from consent_stream.topology import metrics
 from consent_stream.topology.edgewatch import EdgeWatch
@@ -74,7 +74,7 @@ class Pulse:
                 except (KafkaException, BufferError, TimeoutError) as exc:
                     self._doubtful = True
                     metrics.UNPROVEN.inc()
-                    log.warning("no heartbeat: %s", exc)
+                    log.warning("no heartbeat: %s", describe(exc))
                 except Exception as exc:  # a defect: Faust would end the app, and name whatever it cancels first
                     fail_stop(exc)
             await asyncio.sleep(max(0.01, BEAT_S - (loop.time() - began)))

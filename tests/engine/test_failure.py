@@ -31,6 +31,10 @@ def test_foreign_exceptions_are_not_quoted() -> None:
     assert describe(caught.value).startswith("KeyError at test_failure.py:")
     assert "example.com" not in describe(caught.value)
     assert describe(KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))).startswith("KafkaException: ")
+    with pytest.raises(TimeoutError) as silent:  # as a future's, which has no text
+        raise TimeoutError
+    assert describe(silent.value).startswith("TimeoutError at test_failure.py:")
+    assert describe(OSError(28, "No space left")) == "OSError: [Errno 28] No space left"
     assert describe(EngineError("a\nb")) == "a b"
     assert describe("why") == "why"
 
