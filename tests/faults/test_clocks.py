@@ -93,6 +93,7 @@ def test_jumps_of_a_running_workers_clock_change_no_byte_and_make_nothing_freshe
     assert check_everything(deployment) > 100
 
 
+@pytest.mark.long
 def test_a_worker_that_starts_with_a_wrong_clock_says_nothing_wrong(deployment: Deployment) -> None:
     clock = Clock(deployment.folder)
     worker = deployment.worker("w1")

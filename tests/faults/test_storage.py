@@ -49,6 +49,7 @@ def test_a_full_disk_stops_a_worker_and_loses_nothing(deployment: Deployment, di
     assert check_rows(deployment) > 0
 
 
+@pytest.mark.long
 def test_stores_damaged_while_the_worker_is_stopped_are_rebuilt(deployment: Deployment) -> None:
     random, arriving = Random(SEED), events(700, 100, people=200, seed=SEED + 1)
     worker = deployment.worker("w1").start().await_ready()
