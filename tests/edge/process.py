@@ -47,19 +47,19 @@ class EdgeProcess:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=err, text=True, env=self.environment, stdin=subprocess.DEVNULL
             )
-        self._lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, args=[self.process], daemon=True).start()
+        self._lines: queue.Queue[str | None] = queue.Queue()  # of this life: the last one's end may be read only now
+        threading.Thread(target=self._read, args=[self.process, self._lines], daemon=True).start()
         word, _, place = self.line().partition(" ")
         assert word == "serving"
         self.port = int(place.rpartition(":")[2])
         assert self.line() == "ready"
         return self
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
+    def _read(self, process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            self._lines.put(line.strip())
-        self._lines.put(None)
+            lines.put(line.strip())
+        lines.put(None)
 
     def line(self) -> str:
         """The next line of stdout."""

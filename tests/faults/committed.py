@@ -51,8 +51,10 @@ def check_stores(deployment: Deployment) -> int:
         raw = rows.pop(META, None)
         if raw is None:
             continue
-        seen += 1
         meta = Meta.unpack(raw)
+        if LEDGER.full(deployment.prefix, deployment.generation) not in meta.sources:
+            continue  # of a worker of another generation, or of one that folded nothing yet
+        seen += 1
         assert all(key in there.state for key in rows), f"rows of {path.name} that no changelog holds"
         applied = {number: max((at for _, at in meta.sources.values()), default=0)}
         _check_folded(there, applied, f"store {path.parent.parent.name}/{number}")
