@@ -78,6 +78,7 @@ def _one_each(deployment: Deployment) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_compaction_under_load_and_kills_takes_nothing_that_counts(deployment: Deployment) -> None:
     assert under_load(deployment, 2_500, seconds=6, kills=2, sample=100) > 200
 
