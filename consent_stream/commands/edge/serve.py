@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.commands.serving import Refused, bound, log_to_stderr, say
 from consent_stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -24,12 +23,6 @@ if TYPE_CHECKING:
     from consent_stream.edge.spool import Spool
 
 LISTS = ("email", "sms", "sharing")
-
-
-class Refused(click.ClickException):
-    """It cannot serve there, or not so."""
-
-    exit_code = 2
 
 
 @click.command()
@@ -74,19 +67,15 @@ def command(
     Example:
       consent-stream edge --keys keys.toml --policy policy.toml --base-url https://consent.example.com
     """
-    _log_to_stderr(access_log)
+    log_to_stderr("edge", access_log)
     from consent_stream.edge.config import ConfigError
-    from consent_stream.http.serving import bind, place
+    from consent_stream.http.serving import place
 
-    try:
-        bound = bind(host, port)
-    except OSError as error:
-        raise Refused(f"--host {host} --port {port}: {error.strerror or error}") from error
-    with bound:
-        url = _url(base_url or f"http://{place(bound)}")
+    with bound(host, port) as door:
+        url = _url(base_url or f"http://{place(door)}")
         try:
             with _made(settings, config_file, url, without_gates) as edge:
-                asyncio.run(_served(edge, bound, drain))
+                asyncio.run(_served(edge, door, drain))
         except ConfigError as error:
             raise Refused(f"--config (CONSENT_EDGE_CONFIG): {error}") from error
 
@@ -99,7 +88,7 @@ async def _served(edge: Edge, bound: socket.socket, drain: float) -> None:
     post = post_of(edge.config)  # before the routes, which refuse a table that nobody asked for
     found = routes(edge)
     async with listening(edge, post):
-        await serve(edge, bound, found, drain=drain, say=_say)
+        await serve(edge, bound, found, drain=drain, say=say)
 
 
 @contextmanager
@@ -176,13 +165,3 @@ def _url(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
         raise click.BadParameter(f"{text} is no http or https URL", param_hint="--base-url")
     return text.rstrip("/")
-
-
-def _log_to_stderr(requests: bool) -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("consent_stream.edge.requests").setLevel(logging.INFO if requests else logging.WARNING)
-
-
-def _say(line: str) -> None:
-    click.echo(line)
-    sys.stdout.flush()  # whoever started us reads this line through a pipe

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.commands.serving import Refused, bound, log_to_stderr, say
 from consent_stream.gate import Gate, ReplicaFault
 from consent_stream.settings import Settings, SettingsError
 
@@ -26,12 +25,6 @@ LISTS = ("email", "sms", "sharing")
 UNITS = {"": 1, "KIB": 1024, "MIB": 1024**2}
 LEAST_LIMIT, GREATEST_LIMIT = 0.1, 3600.0
 SMALLEST_BODY, LARGEST_BODY = 1024, 64 * 1024**2
-
-
-class Refused(click.ClickException):
-    """It cannot serve there, or not so."""
-
-    exit_code = 2
 
 
 class Size(click.ParamType):
@@ -119,14 +112,14 @@ def command(
     Example:
       consent-stream gate serve --channel email --channel sms --keys keys.toml --store /var/lib/consent-stream
     """
-    _log_to_stderr(access_log)
+    log_to_stderr("sidecar", access_log)
     if settings.keys is None:
         raise SettingsError("keys", "a gate needs the root key file of the workers; without it every answer is no")
     if no_follow and store is None:
         raise click.UsageError("--no-follow: give --store, in which `gate follow` keeps each channel")
-    bound = _bound(host, port)
-    with bound:
-        access = _access(bound, token_file, without_token)
+    door = bound(host, port)
+    with door:
+        access = _access(door, token_file, without_token)
         from consent_stream.http.serving import serve
         from consent_stream.sidecar.gates import Gates
         from consent_stream.sidecar.limits import Limits
@@ -137,7 +130,7 @@ def command(
             limits = Limits(body=max_body, batch=max_batch, concurrency=concurrency)
             everywhere = None if no_follow else _everywhere(settings)
             sidecar = Sidecar(gates, limits, everywhere)
-            asyncio.run(serve(sidecar, bound, sidecar.routes(), access.check, drain=drain, say=_say))
+            asyncio.run(serve(sidecar, door, sidecar.routes(), access.check, drain=drain, say=say))
         finally:
             gates.close()
 
@@ -151,16 +144,7 @@ def _everywhere(settings: Settings) -> Everywhere:
     return ask
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    from consent_stream.http.serving import bind
-
-    try:
-        return bind(host, port)
-    except OSError as error:
-        raise Refused(f"--host {host} --port {port}: {error.strerror or error}") from error
-
-
-def _access(bound: socket.socket, token_file: Path | None, without_token: bool) -> Access:
+def _access(door: socket.socket, token_file: Path | None, without_token: bool) -> Access:
     from consent_stream.http.serving import on_loopback
     from consent_stream.http.tokenfile import TokenFileError, read_token
     from consent_stream.sidecar.access import Access
@@ -169,9 +153,9 @@ def _access(bound: socket.socket, token_file: Path | None, without_token: bool) 
         token = None if token_file is None else read_token(token_file)
     except TokenFileError as error:
         raise Refused(f"--token (CONSENT_SIDECAR_TOKEN): {error}") from error
-    if token is None and not on_loopback(bound) and not without_token:
+    if token is None and not on_loopback(door) and not without_token:
         raise Refused("--host: others could ask who is on your lists; give --token FILE, or say --without-token")
-    return Access(token, own_machine=on_loopback(bound))
+    return Access(token, own_machine=on_loopback(door))
 
 
 def _gates(
@@ -189,13 +173,3 @@ def _gates(
             raise Refused(f"--store: {error}") from error
         raise
     return gates
-
-
-def _log_to_stderr(requests: bool) -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("consent_stream.sidecar.requests").setLevel(logging.INFO if requests else logging.WARNING)
-
-
-def _say(line: str) -> None:
-    click.echo(line)
-    sys.stdout.flush()  # whoever started us reads this line through a pipe

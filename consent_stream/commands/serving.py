@@ -1,0 +1,37 @@
+"""What commands that serve HTTP have in common: the socket, what they say on stdout, their log."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+
+import click
+
+
+class Refused(click.ClickException):
+    """It cannot serve there, or not so."""
+
+    exit_code = 2
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket. Errors: Refused."""
+    from consent_stream.http.serving import bind
+
+    try:
+        return bind(host, port)
+    except OSError as error:
+        raise Refused(f"--host {host} --port {port}: {error.strerror or error}") from error
+
+
+def log_to_stderr(service: str, requests: bool) -> None:
+    """service: `edge` or `sidecar`, as its loggers are called. requests: each of them too."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger(f"consent_stream.{service}.requests").setLevel(logging.INFO if requests else logging.WARNING)
+
+
+def say(line: str) -> None:
+    """One line on stdout, at once: whoever started us reads it through a pipe."""
+    click.echo(line)
+    sys.stdout.flush()
