@@ -32,6 +32,7 @@ FAIL_POINTS = frozenset(
 )
 
 _lock = threading.Lock()
+_ending = threading.Lock()  # taken once, never given back
 _armed: str | None = None
 _passages_left = 0
 
@@ -56,7 +57,12 @@ def describe(why: object) -> str:
 
 
 def fail_stop(why: object) -> NoReturn:
-    """End the process with exit code 70, acknowledging nothing. Writes past Faust's redirected stderr."""
+    """End the process with exit code 70, acknowledging nothing. Writes past Faust's redirected stderr.
+
+    Units of several partitions can fail in the same moment, on threads of their own: the first one speaks for all.
+    """
+    if not _ending.acquire(timeout=10.0):
+        os._exit(EXIT_FAULT)  # the first one hangs, on a full pipe for example
     stream = sys.__stderr__ or sys.stderr
     if isinstance(why, BaseException) and not isinstance(why, EngineError):
         for line in traceback.format_tb(why.__traceback__):

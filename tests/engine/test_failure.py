@@ -24,6 +24,18 @@ def test_fail_stop_is_one_line_and_exit_70() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (70, "", "FAIL-STOP: topic t is gone\n")
 
 
+def test_the_first_of_many_that_fail_at_once_speaks_for_all() -> None:
+    """Units of several partitions fail on threads of their own, with the same broker: one line, not eight."""
+    done = run(
+        "import threading\n"
+        "from consent_stream.engine import EngineError, fail_stop\n"
+        "together = threading.Barrier(8)\n"
+        "def fail(): together.wait(); fail_stop(EngineError('topic t is gone'))\n"
+        "for _ in range(8): threading.Thread(target=fail).start()\n"
+    )
+    assert (done.returncode, done.stderr) == (70, "FAIL-STOP: topic t is gone\n")
+
+
 def test_foreign_exceptions_are_not_quoted() -> None:
     """They may hold a record, and records hold addresses."""
     with pytest.raises(KeyError) as caught:
