@@ -2,11 +2,44 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from consent_stream.domain.facts import Fact
 from consent_stream.domain.standing import Standing
-from consent_stream.wire.avro import SHARED, Remembered, array, long, text
-from consent_stream.wire.parts import ORIGINS
-from consent_stream.wire.schemas import CONSENT_CHANGE
+from consent_stream.wire.avro import (
+    SHARED,
+    Remembered,
+    WireError,
+    array,
+    long,
+    read_long,
+    read_shared,
+    read_text,
+    read_time,
+    text,
+)
+from consent_stream.wire.parts import ORIGINS, read_array, read_origin
+from consent_stream.wire.schemas import CONSENT_CHANGE, check_header
+
+
+class Change(NamedTuple):
+    """One record of `consent.changes`, whose key is the subject key. Units: `received` in microseconds.
+
+    partition, offset: of the event in `consent.events`. derived: it reached this key over a link.
+    """
+
+    tenant: str
+    channel: str
+    version: int
+    received: int
+    id: str
+    source: str
+    type: str
+    partition: int
+    offset: int
+    derived: bool
+    before: Standing
+    after: Standing
 
 
 def _encode_standing(s: Standing) -> bytes:
@@ -35,3 +68,33 @@ def encode_change(channel: str, before: Standing, after: Standing, cause: Fact, 
             _STANDINGS[after],
         )
     )
+
+
+def decode_change(b: bytes) -> Change:
+    """The change in a value. Errors: `WireError` when the bytes are no change of a known schema."""
+    check_header(b, CONSENT_CHANGE)
+    try:
+        tenant, p = read_shared(b, 10)
+        channel, p = read_shared(b, p)
+        version, p = read_long(b, p)
+        received, p = read_time(b, p)
+        ident, p = read_text(b, p)
+        (source, type_), p = read_origin(b, p)
+        partition, p = read_long(b, p)
+        offset, p = read_long(b, p)
+        derived = b[p] == 1
+        before, p = _read_standing(b, p + 1)
+        after, p = _read_standing(b, p)
+    except (IndexError, UnicodeDecodeError) as exc:
+        raise WireError("bad_avro", "a change that cannot be read") from exc
+    if p != len(b):
+        raise WireError("bad_avro", "bytes behind a change")
+    return Change(tenant, channel, version, received, ident, source, type_, partition, offset, derived, before, after)
+
+
+def _read_standing(b: bytes, p: int) -> tuple[Standing, int]:
+    status, p = read_shared(b, p)
+    reasons, p = read_array(b, p, read_shared)
+    blocked, p = read_array(b, p, read_shared)
+    label, p = read_shared(b, p)
+    return Standing(status, tuple(reasons), tuple(blocked), label), p

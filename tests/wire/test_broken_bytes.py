@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from consent_stream.wire.avro import Remembered, WireError, long, read_blob, read_long, read_shared, read_text, text
+from consent_stream.wire.change import decode_change
 from consent_stream.wire.gate_report import decode_report
 from consent_stream.wire.keys import HEARTBEAT_KEY
 from consent_stream.wire.ledger import decode_fact
@@ -24,6 +25,7 @@ READERS = {
     "ledger_fact": lambda value: decode_fact(KEY, value),
     "consent_state": decode_registers,
     "suppression": decode_entry,
+    "consent_change": decode_change,
     "heartbeat": decode_heartbeat,
     "progress": decode_progress,
     "send": decode_send,

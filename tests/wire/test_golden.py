@@ -4,6 +4,7 @@ import pytest
 
 from consent_stream.domain.registers import Registers
 from consent_stream.wire import schemas
+from consent_stream.wire.change import Change, decode_change
 from consent_stream.wire.gate_report import decode_report, encode_report
 from consent_stream.wire.ledger import decode_fact, encode_fact
 from consent_stream.wire.records import read_events
@@ -44,8 +45,18 @@ def shown(name: str, value: bytes):
         return {name: list(part) if isinstance(part, tuple) else part for name, part in send.items()}
     if name == "gate_report":
         return beat_shown(decode_report(value)._asdict(), "applied", "settled")
+    if name == "consent_change":
+        return change_shown(decode_change(value))
     assert name == "consent_event"
     return read_events(value)
+
+
+def change_shown(change: Change):
+    standings = {
+        when: {name: list(part) if isinstance(part, tuple) else part for name, part in standing._asdict().items()}
+        for when, standing in (("before", change.before), ("after", change.after))
+    }
+    return change._asdict() | standings
 
 
 def entry_shown(entry: Entry):
@@ -70,9 +81,7 @@ def beat_shown(found, *vectors):
     return found | rows
 
 
-READ_BY_US = [
-    (release, number) for release, number in NEWEST if release.name not in ("consent_change", "consent_event")
-]
+READ_BY_US = [(release, number) for release, number in NEWEST if release.name != "consent_event"]
 
 
 def test_every_schema_is_released():
