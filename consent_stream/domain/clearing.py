@@ -24,6 +24,20 @@ class View(NamedTuple):
     base: bool = False
 
 
+def as_of(reg: Registers, received: int) -> int:
+    """The instant at which a list's record is true: the append time of its cause, or of what the key knows already.
+
+    Facts of several partitions are read in any order. One that was appended before another must not make a record that
+    has forgotten it: a lift or a delivery that is held was appended no earlier than its lo.
+    """
+    at = received
+    if reg.lifts:
+        at = max(at, *(lift.lo for lifts in reg.lifts.values() for lift in lifts))
+    if reg.delivered is not None:
+        at = max(at, reg.delivered.time)
+    return at
+
+
 def lifted(reg: Registers, restriction: Restriction, at: int) -> bool:
     kind = restriction.kind
     if KINDS[kind].cleared_by != "lift" and kind not in REVIEWED:

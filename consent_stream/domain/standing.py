@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from consent_stream.domain.clearing import View, ages, enough, level_to_clear, lifted, living, names, undeliverable
+from consent_stream.domain.clearing import View, ages, as_of, enough, level_to_clear, lifted, living, names, undeliverable
 from consent_stream.domain.facts import (
     CHANNEL_MASK,
     CONTACT,
@@ -110,12 +110,13 @@ def on_list(n: Node, channel: str) -> bool:
     return n.channel in (channel, ANY)
 
 
-def standing(reg: Registers, channel: str, rules: Tenant, at: int) -> Standing:
-    """The standing of a key on one list; `at` is the append time of the event that last changed it there."""
+def standing(reg: Registers, channel: str, rules: Tenant, received: int) -> Standing:
+    """The standing of a key on one list; `received` is the append time of the event that last changed it there."""
     root, above = _ROOTS[channel], _ABOVE[channel]
     if not (reg.restrictions or reg.births or reg.bounced or reg.requested):
         if not any(terms[0] in above for terms in reg.groups):
             return BLANK
+    at = as_of(reg, received)
     clearing = _Clearing(reg, rules, channel, at)
     reasons: set[str] = set()
     blocked: set[str] = set()

@@ -88,5 +88,23 @@ def test_a_mailer_that_reads_the_list_alone_never_passes_a_block(sweep: Iterable
     assert sent > 0
 
 
+def test_which_fact_came_last_is_no_matter_to_a_list(sweep: Iterable[int]) -> None:
+    """Partitions are read at their own pace: a fact appended first may be folded last, and be a record's cause."""
+    lists = 0
+    for seed in list(sweep)[::4]:
+        pick = picker(seed)
+        history = seeded(seed, pick(range(1, 12)), ["acme"])
+        world, _ = run(POLICY, history)
+        now = max(instant(arrival["received"]) for arrival in history)
+        for reg in world.registers.values():
+            if reg.births:  # a birthday between the two instants does change it
+                continue
+            for channel in LISTS:
+                first, last = (standing(reg, channel, world.policy.tenant(reg.tenant), at) for at in (1, now))
+                assert first[:3] == last[:3], f"seed {seed}: {channel}"
+                lists += first.status != "CLEAR"
+    assert lists > 0
+
+
 def moment(at: int) -> str:
     return rfc3339(at - instant(rfc3339(0)))
