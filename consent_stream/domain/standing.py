@@ -12,7 +12,17 @@ from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
-from consent_stream.domain.clearing import View, ages, as_of, enough, level_to_clear, lifted, living, names, undeliverable
+from consent_stream.domain.clearing import (
+    View,
+    ages,
+    as_of,
+    enough,
+    level_to_clear,
+    lifted,
+    living,
+    names,
+    undeliverable,
+)
 from consent_stream.domain.facts import (
     CHANNEL_MASK,
     CONTACT,
