@@ -54,7 +54,7 @@ class Identity:
         if not names:
             return {}
         asked = self._admin.describe_topics(TopicCollection(names), request_timeout=self._timeout)
-        return {name: str(asked[name].result(self._timeout).topic_id) for name in names}
+        return {name: str(self._answer(asked[name]).topic_id) for name in names}
 
     def ids_if_there(self, topics: Iterable[str]) -> dict[str, str | None]:
         """As `topic_ids`, with None for a topic that does not exist."""
@@ -66,11 +66,18 @@ class Identity:
 
     def _id_if_there(self, asked: Any) -> str | None:
         try:
-            return str(asked.result(self._timeout).topic_id)
+            return str(self._answer(asked).topic_id)
         except KafkaException as exc:
             if exc.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 return None
             raise
+
+    def _answer(self, asked: Any) -> Any:
+        """What a future of the client gives. Errors: KafkaException, also where nobody answers in time."""
+        try:
+            return asked.result(self._timeout)
+        except TimeoutError as exc:  # a broker that is still there may know no controller for longer than that
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no controller told the ids of topics")) from exc
 
     def watermarks(self, topic: str, partition: int) -> tuple[int, int]:
         """(first offset, offset of the next record) of a partition."""
