@@ -99,7 +99,7 @@ def find_late(
     seconds: how long to wait until the workers have worked off what was accepted before the last message.
     Errors: Unread when Kafka, a topic, or a worker's control records cannot be read.
     """
-    generation, policy, counts = _told(settings)
+    generation, policy, counts = in_force(settings)
     report, newest = Report(), 0
     begin = None if window.since is None else window.since - SLACK
     for batch in read(settings, SENDS, since=begin, told=lambda done, of: tell("sends", done, of)):
@@ -119,8 +119,11 @@ def find_late(
     return report
 
 
-def _told(settings: Settings) -> tuple[int, Policy, Partitions]:
-    """The generation that gates obey, and the policy and the partition counts that its workers publish."""
+def in_force(settings: Settings) -> tuple[int, Policy, Partitions]:
+    """The generation that gates obey, and the policy and the partition counts that its workers publish.
+
+    Errors: Unread.
+    """
     name = CONTROL.full(settings.topic_prefix)
     try:
         control = read_control(settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -62,16 +62,21 @@ def read(
     *,
     since: int | None = None,
     least: Mapping[int, int] = {},
+    only: Callable[[int], Container[int]] | None = None,
     told: Told | None = None,
 ) -> Iterator[list[Message]]:
     """The committed records of a topic up to its end at the first call, in batches, in order within each partition.
 
     since: as in `partitions`. least: offsets known to be committed; what lies before them is waited for, even where an
-    open transaction hides it at first. Errors: Unread, also when nothing comes for `STALLED` seconds.
+    open transaction hides it at first. only: which partitions, of so many; None for all.
+    Errors: Unread, also when nothing comes for `STALLED` seconds.
     """
     name, reader = topic.full(settings.topic_prefix, generation), consumer(settings)
     try:
         spans = partitions(reader, name, since)
+        if only is not None:
+            wanted = only(len(spans))
+            spans = {p: span for p, span in spans.items() if p in wanted}
         ends = {p: max(end, least.get(p, 0)) for p, (start, end) in spans.items() if start < max(end, least.get(p, 0))}
         total, done = sum(ends[p] - spans[p][0] for p in ends), {p: spans[p][0] for p in ends}
         reader.assign([TopicPartition(name, p, spans[p][0]) for p in ends])

@@ -40,7 +40,7 @@ def test_where_no_beginning_was_said_the_end_counts(outcome):
 
 def told(monkeypatch, *records):
     monkeypatch.setattr(lateness, "read_control", lambda _: dict(records))
-    return lateness._told(Settings())
+    return lateness.in_force(Settings())
 
 
 def of(generation, tenants, counts):
@@ -71,4 +71,4 @@ def test_a_kafka_that_is_away_is_one_line(monkeypatch):
 
     monkeypatch.setattr(lateness, "read_control", away)
     with pytest.raises(Unread, match=r"consent\.control"):
-        lateness._told(Settings())
+        lateness.in_force(Settings())
