@@ -47,7 +47,7 @@ def test_it_is_all_there_is_of_a_key_and_nothing_of_others(log, monkeypatch):
     assert {each.fact.key for each in found.facts} == {ANA} == found.rows.keys()
     assert found.rows[ANA].links == {CARD: CONTACT}
     assert found.entries.keys() == {("email", ANA)}
-    assert [(key, change.id) for _, key, change in found.changes] == [(ANA, "g1"), (ANA, "no")]
+    assert [(key, change.id) for _, key, change in found.changes] == [(ANA, "no")]
     assert found.through == log.through
     assert not found.damaged
 
