@@ -14,14 +14,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 from consent_stream.domain.clearing import View
 from consent_stream.domain.decide import Decision, decide, question
 from consent_stream.domain.facts import SMS, Fact
-from consent_stream.domain.nodes import CHANNELLESS, PURPOSES, valid_scope
+from consent_stream.domain.nodes import CHANNELLESS, PURPOSES, Node, valid_scope
 from consent_stream.domain.policy import Tenant
 from consent_stream.domain.registers import Registers
 from consent_stream.domain.standing import stands_on
@@ -86,18 +86,16 @@ def course(case: Case, facts: Iterable[Fact], rules: Tenant, until: int, since: 
     Shapes: `facts` of all its keys, in any order; those of other tenants do not count. since: where to begin, on the
     facts received by then; with `until` it is the one answer of that instant.
     """
-    if not case.keys:
-        return [Step(ALWAYS, ("bad_address",), (), ())]
-    if not _understood(case):
-        return [Step(ALWAYS, ("unknown_purpose",), (), ())]
+    if not (case.keys and _understood(case)):
+        return [_step(case, {}, rules, ALWAYS, ())]
     wanted = sorted((fact for fact in facts if fact.tenant == case.tenant and fact.received <= until), key=_received)
     registers: dict[bytes, Registers] = {}
     early = bisect_right(wanted, since, key=_received)
-    _fold(wanted[:early], registers)
+    fold(wanted[:early], registers)
     moments = [(since, ()), *((at, tuple(group)) for at, group in groupby(wanted[early:], key=_received))]
     steps = []
     for number, (at, arrived) in enumerate(moments):
-        _fold(arrived, registers)
+        fold(arrived, registers)
         steps.append(_step(case, registers, rules, at, arrived))
         # To the next facts' own instant: what time does there is not their doing, and stands before them.
         end = moments[number + 1][0] if number + 1 < len(moments) else until
@@ -127,9 +125,36 @@ def judge(steps: Sequence[Step], at: int) -> Judgement:
     return Judgement(reasons, (new or begun.reasons)[0], (behind or begun.facts)[-1], begun.since)
 
 
-def _fold(facts: Iterable[Fact], registers: dict[bytes, Registers]) -> None:
+def answer(case: Case, registers: Mapping[bytes, Registers], rules: Tenant, at: int) -> Decision:
+    """What a check would say at an instant, were these the rows of its keys."""
+    if not case.keys:
+        return Decision(("bad_address",), ())
+    if not _understood(case):
+        return Decision(("unknown_purpose",), ())
+    x, views, channel = asked_of(case, registers)
+    decision = decide(x, at, views, rules, channel)
+    if case.bare and decision.allow and not any(stands_on(case.channel, view.registers) for view in _own(views)):
+        decision = Decision(("no_consent",), ())  # nobody can tell whose key it is
+    return decision
+
+
+def asked_of(case: Case, registers: Mapping[bytes, Registers]) -> tuple[Node, list[View], str]:
+    """The node that is asked about, the rows as the rules see them, and the channel of the address."""
+    views = [View(registers[key]) for key in case.keys if key in registers]
+    own = _own(views)
+    views += [View(registers[key], True) for key in case.bases if key in registers]
+    channel = case.address_channel or ("sms" if not own or own[0].registers.channels & SMS else "email")
+    return question(case.purpose, channel, case.scope), views, channel
+
+
+def fold(facts: Iterable[Fact], registers: dict[bytes, Registers]) -> None:
+    """Join facts into the registers of their keys."""
     for fact in facts:
         registers.setdefault(fact.key, Registers(fact.tenant)).apply(fact)
+
+
+def _own(views: Iterable[View]) -> list[View]:
+    return [view for view in views if not view.base]
 
 
 def _understood(case: Case) -> bool:
@@ -138,13 +163,7 @@ def _understood(case: Case) -> bool:
 
 
 def _step(case: Case, registers: dict[bytes, Registers], rules: Tenant, at: int, facts: tuple[Fact, ...]) -> Step:
-    own = [registers[key] for key in case.keys if key in registers]
-    views = [View(reg) for reg in own] + [View(registers[key], True) for key in case.bases if key in registers]
-    channel = case.address_channel or ("sms" if not own or own[0].channels & SMS else "email")
-    decision = decide(question(case.purpose, channel, case.scope), at, views, rules, channel)
-    if case.bare and decision.allow and not any(stands_on(case.channel, reg) for reg in own):
-        decision = Decision(("no_consent",), ())  # nobody can tell whose key it is
-    return Step(at, *decision, facts)
+    return Step(at, *answer(case, registers, rules, at), facts)
 
 
 def _turns(registers: Iterable[Registers], after: int, end: int) -> list[int]:
