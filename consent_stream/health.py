@@ -7,20 +7,17 @@ worker that waits for Kafka is live and not ready: to restart it would not bring
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterable
-from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from consent_stream.monitoring import exposition
 
 if TYPE_CHECKING:
     from consent_stream.engine import SliceApp
 
 BEAT_S = 1.0
 STUCK_S = 30.0  # a loop that has not turned for so long is stuck: three sessions of the group have passed
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Health:
@@ -77,37 +74,9 @@ def serve(host: str, port: int, health: Health) -> int:
 
     Returns: the port; with 0 a free one. Errors: OSError when it cannot listen there.
     """
-    from prometheus_client import make_wsgi_app  # the worker extra
+    from prometheus_client import REGISTRY  # the worker extra
 
     from consent_stream.topology.metrics import READY
 
     READY.set_function(lambda: health.waits_for() is None)
-    metrics = make_wsgi_app()
-
-    def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["PATH_INFO"] not in ("/livez", "/readyz"):
-            found: Iterable[bytes] = metrics(environ, start)
-            return found
-        status, text = answer(health, environ["PATH_INFO"])
-        start(status, [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")])
-        return [text.encode() + b"\n"]
-
-    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-    server = make_server(host, port, application, _server(family), _Quiet)
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
-    return int(server.server_port)
-
-
-def _server(family: int) -> type[WSGIServer]:
-    class Server(ThreadingMixIn, WSGIServer):
-        address_family = family
-        daemon_threads = True  # a client that stays must not hold a worker back that ends
-
-    return Server
-
-
-class _Quiet(WSGIRequestHandler):
-    timeout = 10  # seconds that a client may take to ask
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: a line for each probe would bury the log."""
+    return exposition.serve(host, port, REGISTRY, lambda path: answer(health, path))

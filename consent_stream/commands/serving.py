@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -23,6 +24,20 @@ def bound(host: str, port: int) -> socket.socket:
         return bind(host, port)
     except OSError as error:
         raise Refused(f"--host {host} --port {port}: {error.strerror or error}") from error
+
+
+def serving_metrics(where: str, serve: Callable[[str, int], int]) -> None:
+    """Serve at `[HOST:]PORT`, as `--metrics` says it. Errors: click's own, in one line, exit 2 or 1."""
+    from consent_stream.monitoring.exposition import place_of
+
+    try:
+        host, port = place_of(where)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--metrics") from error
+    try:
+        serve(host, port)
+    except OSError as error:
+        raise click.ClickException(f"--metrics {where}: {error.strerror or error}") from error
 
 
 def log_to_stderr(service: str, requests: bool) -> None:

@@ -8,6 +8,7 @@ import click
 from confluent_kafka import KafkaException
 
 from consent_stream.commands.options import settings_options
+from consent_stream.commands.serving import serving_metrics
 from consent_stream.settings import Settings
 from consent_stream.topics import TopicsRefused
 from consent_stream.wire.avro import WireError
@@ -92,12 +93,6 @@ def run(
 def _serve(where: str) -> Health:
     from consent_stream.health import Health, serve
 
-    host, _, port = where.rpartition(":")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise click.BadParameter(f"{where!r} is not [HOST:]PORT", param_hint="--metrics")
     health = Health()
-    try:
-        serve(host.strip("[]") or "127.0.0.1", int(port), health)
-    except OSError as error:
-        raise click.ClickException(f"--metrics {where}: {error.strerror or error}") from error
+    serving_metrics(where, lambda host, port: serve(host, port, health))
     return health

@@ -46,6 +46,7 @@ class Status:
     not taken: `sends_lost`, `reports_refused`.
     silent: partitions of the list that have not yet spoken for every partition of `consent.events`.
     clock_behind: seconds that a writer's clock is before ours; beyond the limit nothing counts as fresh.
+    generation: of the list that is read; 0 is the first.
     """
 
     list: str
@@ -60,6 +61,7 @@ class Status:
     settled_staleness: float | None
     silent: tuple[int, ...]
     clock_behind: float
+    generation: int = 0
 
 
 class Gate:
@@ -303,6 +305,7 @@ class Gate:
             settled_staleness=settled.age / 1e6 if settled.fresh else None,
             silent=tuple(reading.freshness.missing()),
             clock_behind=max(0.0, ahead),
+            generation=reading.freshness.generation,
         )
 
     def progress(self) -> tuple[int, int]:

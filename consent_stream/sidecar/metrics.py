@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from consent_stream.gate import Verdict
+from consent_stream.monitoring.gates import Standing
 from consent_stream.sidecar.answers import unanswered
 from consent_stream.sidecar.gates import Gates
 
@@ -28,7 +28,7 @@ class Metrics:
         self._answers = Counter(
             "consent_sidecar_answers_total", "Questions answered: allow, deny, unproven", ["answer"], registry=registry
         )
-        registry.register(_Standing(gates))
+        registry.register(Standing(gates.by_channel))
 
     def request(self, resource: str, status: int, seconds: float) -> None:
         """One request is answered. resource: the path of a route, `-` for none."""
@@ -45,29 +45,3 @@ class Metrics:
         """All of it, in Prometheus' text format 0.0.4."""
         text: bytes = generate_latest(self._registry)
         return text
-
-
-class _Standing:
-    """A collector: asked when somebody looks, for gates keep their own figures."""
-
-    def __init__(self, gates: Gates) -> None:
-        self._gates = gates
-
-    def collect(self) -> Iterator[Metric]:
-        found = {channel: gate.status() for channel, gate in self._gates.by_channel.items()}
-        gauges = {
-            "consent_gate_ready": ("1 while answers are given", "ready"),
-            "consent_gate_entries": ("Keys with a row", "entries"),
-            "consent_gate_staleness_seconds": ("Age of what is enforced; absent while unknown", "settled_staleness"),
-        }
-        for name, (what, field) in gauges.items():
-            gauge = GaugeMetricFamily(name, what, labels=["channel"])
-            for channel, status in found.items():
-                if (value := getattr(status, field)) is not None:
-                    gauge.add_metric([channel], float(value))
-            yield gauge
-        alarms = CounterMetricFamily("consent_gate_alarms", "What came that should not", labels=["channel", "alarm"])
-        for channel, status in found.items():
-            for alarm, count in status.alarms.items():
-                alarms.add_metric([channel, alarm], count)
-        yield alarms

@@ -111,6 +111,7 @@ def _take_slice(
     counts: list[str] = []
     emit, encode, partition = unit.emit, echo.encode, piece.partition
     key_of, older = keyring.subject, keyring.older
+    spoke: dict[str, int] = {}
     for record in piece.records:
         if isinstance(record.value, Unread):
             taken = Intake([], Refusal("too_large", f"a batch that is {record.value.why}, as it was fetched"), [])
@@ -118,6 +119,7 @@ def _take_slice(
             taken = take_in(record.value, record.timestamp * 1000, (partition, record.offset), policy, key_of, older)
         for fact in taken.facts:
             emit(ledger, fact.key, encode(fact))
+            spoke[fact.source] = record.timestamp
         if taken.counts:
             counts += taken.counts
         if taken.refusal:
@@ -131,6 +133,7 @@ def _take_slice(
             if code == "too_large":  # a withdrawal may be in it
                 log.warning("quarantined %s at %s/%d offset %d: a withdrawal may be in it", code, *place)
     metrics.EVENTS.inc(len(piece.records))
+    metrics.SPEAKING.heard(spoke, policy.sources)
     for reason, times in Counter(counts).items():
         metrics.IGNORED.labels(reason).inc(times)
 

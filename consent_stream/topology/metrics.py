@@ -1,6 +1,8 @@
 """What the two stages count, for on-call (Prometheus)."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import REGISTRY, Counter, Gauge
+
+from consent_stream.topology.speaking import Lags, Speaking
 
 EVENTS = Counter("consent_events_total", "Records taken from consent.events.")
 QUARANTINED = Counter("consent_quarantined_total", "Records sent to quarantine.", ["code", "stage"])
@@ -10,3 +12,6 @@ CHANGED = Counter("consent_keys_changed_total", "Rows of subject keys written.")
 REGRESSIONS = Counter("consent_regressions_total", "Older records over newer ones that were repaired.", ["list"])
 UNPROVEN = Counter("consent_heartbeats_unproven_total", "Heartbeats or reports that the broker did not take.")
 READY = Gauge("consent_worker_ready", "1 while every owned partition is restored.")
+SPEAKING, LAGS = Speaking(), Lags()
+REGISTRY.register(SPEAKING)
+REGISTRY.register(LAGS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -41,6 +41,8 @@ TIMEOUT_S = 5.0
 SET_BACK_S = 1.0  # a wall clock that loses more than this between two beats was set
 REMIND_S = 30  # between two lines of the log about one thing that lasts
 
+STAGES = (("state", 0), ("settled", HOPS))  # folded, and folded with all that was derived from it
+
 Positions = dict[int, tuple[int, int | None, int | None]]
 
 
@@ -68,6 +70,9 @@ class Pulse:
         while not self._app.should_stop:
             began = loop.time()
             events, ledger = self._positions()
+            metrics.LAGS.proven("intake", _through([event_vector(events)]))
+            if not ledger:
+                self._tell_lags([])
             if events or ledger:
                 try:
                     await loop.run_in_executor(self._app.threads, self._beat, events, ledger)
@@ -100,14 +105,22 @@ class Pulse:
             self._report(Progress("intake", 0, -1, vector, ends))
         if "state" in self._agents:
             self._receive(ledger)
+            of_all = []
             for q, (position, _, _) in ledger.items():
                 waiting = self._waiting[q]
                 waiting.advance(position)
                 vectors = [waiting.vector(hop) for hop in range(HOPS + 1)]
+                of_all.append(vectors)
                 if vectors[0] and self._due(q, vectors):
                     ends = ends or self._ends()
                     self._publish(q, vectors, ends)
+            self._tell_lags(of_all)
         self._producer.poll(0)
+
+    def _tell_lags(self, of_all: list[list[Vector]]) -> None:
+        """For on-call. Shapes: the vectors of each ledger partition of ours, by hop."""
+        for stage, hop in STAGES:
+            metrics.LAGS.proven(stage, _through(vectors[hop] for vectors in of_all))
 
     def _mind_the_clock(self) -> None:
         """What is in effect is only ever raised. Reports of ours by a clock that was fast, and now is right, would be
@@ -212,6 +225,11 @@ class Pulse:
         if start.offset < 0:  # nothing since then: from the end on
             _, start.offset = self._reports.get_watermark_offsets(start, timeout=TIMEOUT_S)
         self._reports.assign([start])
+
+
+def _through(vectors: Iterable[Vector]) -> list[int]:
+    """Up to when each partition of the events is applied, by these vectors (µs)."""
+    return [point.through for vector in vectors for point in vector.values()]
 
 
 def _proven(error: KafkaError | None, _message: Any) -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consent_stream.commands.options import settings_options
+from consent_stream.commands.serving import serving_metrics
 from consent_stream.gate import Gate, ReplicaFault
 from consent_stream.settings import Settings
 
@@ -33,9 +34,16 @@ class Unusable(click.ClickException):
     "--store", required=True, type=click.Path(file_okay=False, path_type=Path), help="Directory that the gates read."
 )
 @click.option("--channel", type=click.Choice(LISTS), default="email", show_default=True, help="Which list.")
+@click.option(
+    "--metrics",
+    metavar="[HOST:]PORT",
+    envvar="CONSENT_METRICS",
+    show_envvar=True,
+    help="Serve Prometheus metrics there, /readyz and /livez; on loopback without HOST. Default: nowhere.",
+)
 @click.option("--status", is_flag=True, help="Say as JSON how the store stands, and end. Exit 0 when fresh, else 1.")
 @settings_options()
-def command(settings: Settings, store: Path, channel: str, status: bool) -> int:
+def command(settings: Settings, store: Path, channel: str, metrics: str | None, status: bool) -> int:
     """Keep the list of one channel in a directory, which any number of gates on this host read (follow=False).
 
     Prints `ready` when the list is read and fresh. Tells on stderr what is wrong, one line each time that changes, and
@@ -48,6 +56,8 @@ def command(settings: Settings, store: Path, channel: str, status: bool) -> int:
     try:
         with _until_stopped() as stop, Gate(settings, channel=channel, store=store, follow=not status) as gate:
             if not status:
+                if metrics:
+                    _serve(metrics, channel, gate)
                 _follow(gate, stop)
                 return 0
             found = gate.status()
@@ -55,6 +65,25 @@ def command(settings: Settings, store: Path, channel: str, status: bool) -> int:
             return 0 if found.ready else 1
     except ReplicaFault as fault:
         raise Unusable(str(fault)) from fault
+
+
+def _serve(where: str, channel: str, gate: Gate) -> None:
+    from prometheus_client import CollectorRegistry, ProcessCollector  # the metrics extra
+
+    from consent_stream.monitoring import exposition
+    from consent_stream.monitoring.gates import Standing
+
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    registry.register(Standing({channel: gate}))
+
+    def probe(path: str) -> tuple[str, str]:
+        found = gate.status()
+        if path == "/livez" or found.ready:
+            return "200 OK", path.removeprefix("/").removesuffix("z")
+        return "503 Service Unavailable", found.trouble or found.phase
+
+    serving_metrics(where, lambda host, port: exposition.serve(host, port, registry, probe))
 
 
 def _follow(gate: Gate, stop: threading.Event) -> None:
