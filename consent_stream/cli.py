@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "stop-sending": ("stop_sending", "The kill switch: every gate denies."),
     "resume": ("resume", "Take back what stop-sending stopped."),
     "stops": ("stops", "Which kill switches are on, and who turned them."),
+    "console": ("console", "How everything stands, in a browser: flow, gates, opt-outs, one person, quarantine."),
     "late-sends": ("late_sends", "Messages handed over after their withdrawal could be obeyed."),
     "simulate": ("simulate", "Run scenario files without a broker."),
 }

@@ -27,7 +27,7 @@ def await_barrier(settings: Settings, lag: Lag, channels: tuple[str, ...] = (), 
     reports, deadline, since = Reports(lag), time.monotonic() + seconds, None
     while True:
         began = time.time_ns() // 1000
-        reports.hear(_read(settings, since))
+        reports.hear(read_reports(settings, since))
         found = reports.barrier(time.time_ns() // 1000, channels)
         if found.passed or time.monotonic() >= deadline:
             return found
@@ -35,7 +35,8 @@ def await_barrier(settings: Settings, lag: Lag, channels: tuple[str, ...] = (), 
         time.sleep(AGAIN)
 
 
-def _read(settings: Settings, since: int | None) -> Iterator[GateReport]:
+def read_reports(settings: Settings, since: int | None = None) -> Iterator[GateReport]:
+    """Every report since an instant (µs), or of all that are kept. Errors: Unread."""
     for batch in read(settings, GATES, since=since):
         for message in batch:
             try:

@@ -141,6 +141,9 @@ def _oncall(prefix: str) -> Iterator[Rule]:
     yield from _topics(prefix, [CONTROL, AUDIT], "write")  # the kill switch
     yield from _topics(prefix, [EDGES], "write")  # `edge forget`
     yield from _unjoined("control", "gate", "inspection", "ends")
+    # The console shows who is in the workers' group.
+    yield Rule("group", f"{prefix}consent-stream", "literal", "describe")
+    yield Rule("group", f"{prefix}consent-stream.g", "prefixed", "describe")
 
 
 def _admin(prefix: str) -> Iterator[Rule]:
@@ -156,6 +159,6 @@ ROLES: dict[str, tuple[str, Callable[[str], Iterator[Rule]]]] = {
     "mailer": ("a gate whose process also tells what it sent", _mailer),
     "texter": ("sends the answers to texts", _texter),
     "analytics": ("reads state, changes and lists", _analytics),
-    "oncall": ("`late-sends`, `explain`, `barrier`, the kill switch; reads all but the events", _oncall),
+    "oncall": ("`console`, `late-sends`, `explain`, `barrier`, the kill switch; reads all but the events", _oncall),
     "admin": ("`topics apply`, `topics diff`", _admin),
 }

@@ -52,6 +52,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         LEAVES | {"domain", "wire", "topics", "publisher", "gate", "inspection", "http", "logthrottle"},
         {"confluent_kafka", "aiohttp", "aiosmtpd", "jinja2", "orjson", "cryptography", *METRICS},
     ),
+    "console": (
+        LEAVES | {"domain", "wire", "topics", "gate", "inspection", "http", "edge"},
+        {"confluent_kafka", "aiohttp", "jinja2", *METRICS},
+    ),
     # For mailers, of a core install.
     "links": ({"domain", "wire", "keyfile", "edge"}, set()),
     "inspection": (LEAVES | {"domain", "wire", "topics", "gate"}, {"confluent_kafka", "rich", "orjson"}),

@@ -1,0 +1,178 @@
+"""Looking one person up: the address becomes subject keys while the request is read, and only the keys go on.
+
+Reading a ledger of years takes a while, so it happens on a thread, and a page of its own tells how far it is. What is
+found is kept for some minutes under an id that nobody can guess; no address, contact or key stands in a URL.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from confluent_kafka import KafkaException
+
+from consent_stream.domain.nodes import PURPOSES
+from consent_stream.gate.question import Asked, subjects
+from consent_stream.inspection.topicread import Unread
+from consent_stream.topics import Unreachable
+from consent_stream.wire.keys import SUBJECT_KEY_BYTES, Keyring, UnknownTenantKey
+
+log = logging.getLogger(__name__)
+AT_ONCE = 2  # readers of the log
+WAITING = 8  # further ones
+KEPT_US = 600_000_000
+MOST_KEPT = 50
+KINDS = {"email": "Mail address", "phone": "Phone number", "contact": "Contact id", "key": "Subject key (hex)"}
+CHANNELS = ("email", "sms", "sharing")
+NO_ADDRESS = "That is no address, number, contact or key that can be looked up."
+NO_KEY = "The key file has no key of that tenant."
+SUBJECTS = (b"\x01a", b"\x01c")  # how keys of addresses and contacts begin
+T = TypeVar("T")
+Tell = Callable[[str, int, int], None]
+
+
+class Sought(NamedTuple):
+    """Who is looked up, and for which question. asked: the keys of the person, as a gate asks for them."""
+
+    tenant: str
+    kind: str
+    asked: Asked
+    purpose: str
+    channel: str
+    scope: str
+
+
+class BadForm(ValueError):
+    """A form that asks nothing. The text is a sentence for who filled it in; it quotes nothing."""
+
+
+class Reader:
+    """Reads forms; an address goes no further than this."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._subjects = subjects(keyring)
+
+    def __call__(self, form: Mapping[str, str]) -> Sought:
+        """What a form asks. Errors: BadForm."""
+        tenant, kind, said = form.get("tenant", "").strip(), form.get("kind", ""), form.get("who", "").strip()
+        purpose, scope = form.get("purpose", ""), form.get("scope", "").strip() or "*"
+        if not tenant or not said or kind not in KINDS:
+            raise BadForm("Give a tenant, and whom to look up.")
+        if purpose not in PURPOSES:
+            raise BadForm("Choose one of the purposes.")
+        channel = form.get("channel") or ("sms" if kind == "phone" else "email")
+        if channel not in CHANNELS:
+            raise BadForm("Choose one of the lists.")
+        return Sought(tenant, kind, self._asked(tenant, kind, said), purpose, channel, scope)
+
+    def _asked(self, tenant: str, kind: str, said: str) -> Asked:
+        if kind == "key":
+            return _bare(said)
+        try:
+            if kind == "contact":  # alone: all that its person said, under any address
+                return Asked(tuple(self._keyring.all(tenant, "contact", said)))
+            given = (said, None) if kind == "email" else (None, said)
+            found = self._subjects(tenant, *given, None, None, None)
+        except (UnknownTenantKey, UnicodeEncodeError):
+            raise BadForm(NO_KEY) from None
+        if found.fault:
+            raise BadForm(NO_KEY if found.fault == "unknown_tenant_key" else NO_ADDRESS)
+        return found
+
+
+def _bare(text: str) -> Asked:
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != SUBJECT_KEY_BYTES or key[:2] not in SUBJECTS:
+        raise BadForm(NO_ADDRESS)
+    return Asked((key,), bare=True)
+
+
+@dataclass
+class Job(Generic[T]):
+    """One search. what, done, of: what is read, and how much of it. found: at last; trouble: why there is none."""
+
+    sought: Sought
+    begun: int  # µs
+    what: str = ""
+    done: int = 0
+    of: int = 0
+    found: T | None = None
+    trouble: str | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.found is not None or self.trouble is not None
+
+
+class Busy(Exception):
+    """So many are being looked up that no further one is taken."""
+
+
+class _Ended(Exception):
+    """The console ends."""
+
+
+class Jobs(Generic[T]):
+    """Searches under way and done. look: reads the log, on a thread. clock: µs."""
+
+    def __init__(self, look: Callable[[Sought, Tell], T], clock: Callable[[], int]) -> None:
+        self._look, self._clock = look, clock
+        self._jobs: OrderedDict[str, Job[T]] = OrderedDict()
+        self._threads = ThreadPoolExecutor(AT_ONCE, "console-search")
+        self._ending = threading.Event()
+
+    def begin(self, sought: Sought) -> str:
+        """The id under which it will be found. Errors: Busy."""
+        self._forget()
+        if sum(not job.over for job in self._jobs.values()) >= AT_ONCE + WAITING:
+            raise Busy
+        ident, job = secrets.token_urlsafe(16), Job[T](sought, self._clock())
+        self._jobs[ident] = job
+        self._threads.submit(self._run, job)
+        return ident
+
+    def get(self, ident: str) -> Job[T] | None:
+        """The search of that id, if it is still kept."""
+        self._forget()
+        return self._jobs.get(ident)
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._ending.set()
+        self._threads.shutdown(cancel_futures=True)
+
+    def _forget(self) -> None:
+        old = self._clock() - KEPT_US
+        for ident in [ident for ident, job in self._jobs.items() if job.over and job.begun < old]:
+            del self._jobs[ident]
+        for ident in [ident for ident, job in self._jobs.items() if job.over][: max(0, len(self._jobs) - MOST_KEPT)]:
+            del self._jobs[ident]
+
+    def _run(self, job: Job[T]) -> None:
+        def tell(what: str, done: int, of: int) -> None:
+            if self._ending.is_set():
+                raise _Ended
+            job.what, job.done, job.of = what, done, of
+
+        try:
+            job.found = self._look(job.sought, tell)
+        except _Ended:
+            job.trouble = "The console ended."
+        except (Unread, Unreachable) as error:
+            job.trouble = " ".join(str(error).split())
+        except KafkaException as error:
+            job.trouble = f"Kafka did not answer, or refused: {error.args[0].str()}"
+        except Exception as error:  # a defect; its text may quote what was asked
+            log.error("a search failed: %s", type(error).__name__)
+            job.trouble = f"A fault of the console: {type(error).__name__}."
