@@ -67,7 +67,7 @@ class History:
     """What was found. generation, policy: those that gates obey.
 
     facts: of the keys asked for, as they lie in the ledger; linked: those of keys that are linked to them.
-    rows: key → registers now. entries: (list, key) → the record that stands there now, and its place. sends: those that
+    links: the linked keys, and what they stand for. rows: key → registers now. entries: (list, key) → the record that stands there now, and its place. sends: those that
     rested on a key, in the order of their places. read: topic → records looked at.
     through: microseconds; whatever was accepted before it is in. 0: no worker says so, the newest may be missing.
     """
@@ -78,6 +78,7 @@ class History:
     through: int = 0
     facts: list[Placed] = field(default_factory=list)
     linked: list[Placed] = field(default_factory=list)
+    links: dict[bytes, int] = field(default_factory=dict)
     rows: dict[bytes, Registers] = field(default_factory=dict)
     entries: dict[tuple[str, bytes], tuple[Place, Entry]] = field(default_factory=dict)
     changes: list[tuple[Place, bytes, Change]] = field(default_factory=list)
@@ -109,11 +110,11 @@ def read_history(
     own = frozenset(history.keys)
     if ROWS in parts or FACTS in parts or SENT in parts:
         _rows(reading, own)
-    links = _links(history)
+    history.links = _links(history)
     if SENT in parts:
-        _sends(reading, own, links)
+        _sends(reading, own)
     if FACTS in parts:
-        _facts(reading, own, links, settled)
+        _facts(reading, own, settled)
     if ENTRIES in parts:
         _entries(reading, own)
     if CHANGED in parts:
@@ -190,17 +191,17 @@ def _links(history: History) -> dict[bytes, int]:
     return {key: channels for key, channels in found.items() if key not in history.keys}
 
 
-def _sends(reading: _Reading, own: frozenset[bytes], links: dict[bytes, int]) -> None:
+def _sends(reading: _Reading, own: frozenset[bytes]) -> None:
     """A send lies under its address and names the contact: those of a contact lie under all its addresses."""
     people = any(key[1:2] == b"c" for key in own)
-    addresses = {key for key, channels in links.items() if not channels & CONTACT} if people else ()
+    addresses = {key for key, channels in reading.history.links.items() if not channels & CONTACT} if people else ()
     for place, _, send in reading.records(SENDS, own, lambda _, value: decode_send(value), among=addresses):
         if own.intersection(send.keys):
             reading.history.sends.append((place, send))
 
 
-def _facts(reading: _Reading, own: frozenset[bytes], links: dict[bytes, int], settled: Settled) -> None:
-    for place, key, fact in reading.records(LEDGER, own | links.keys(), decode_fact, least=settled.ends):
+def _facts(reading: _Reading, own: frozenset[bytes], settled: Settled) -> None:
+    for place, key, fact in reading.records(LEDGER, own | reading.history.links.keys(), decode_fact, least=settled.ends):
         (reading.history.facts if key in own else reading.history.linked).append(Placed(place, fact))
 
 
