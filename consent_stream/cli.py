@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "resume": ("resume", "Take back what stop-sending stopped."),
     "stops": ("stops", "Which kill switches are on, and who turned them."),
     "console": ("console", "How everything stands, in a browser: flow, gates, opt-outs, one person, quarantine."),
+    "export": ("export", "Topics as Parquet files for analysts, row for row."),
     "late-sends": ("late_sends", "Messages handed over after their withdrawal could be obeyed."),
     "simulate": ("simulate", "Run scenario files without a broker."),
 }

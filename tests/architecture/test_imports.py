@@ -58,6 +58,11 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     # For mailers, of a core install.
     "links": ({"domain", "wire", "keyfile", "edge"}, set()),
+    # For analysts.
+    "analytics": (
+        LEAVES | {"domain", "wire", "topics", "inspection"},
+        {"confluent_kafka", "orjson", "pyarrow"},
+    ),
     "inspection": (LEAVES | {"domain", "wire", "topics", "gate"}, {"confluent_kafka", "rich", "orjson"}),
 }  # fmt: skip
 # The outermost parts put the others together.
