@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "stops": ("stops", "Which kill switches are on, and who turned them."),
     "console": ("console", "How everything stands, in a browser: flow, gates, opt-outs, one person, quarantine."),
     "export": ("export", "Topics as Parquet files for analysts, row for row."),
+    "tail": ("tail", "What changes, as it happens: lists, facts, sends, quarantine."),
     "late-sends": ("late_sends", "Messages handed over after their withdrawal could be obeyed."),
     "simulate": ("simulate", "Run scenario files without a broker."),
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from consent_stream.settings import Settings
+from consent_stream.topics import EMBEDDED_CLUSTER
 from consent_stream.wire.topics import Topic
 
 TIMEOUT = 10.0  # seconds for one answer
@@ -37,16 +38,17 @@ def consumer(settings: Settings) -> Consumer:
 def partitions(reader: Consumer, topic: str, since: int | None = None) -> dict[int, tuple[int, int]]:
     """(first offset, end) of each partition, as of now. since: microseconds; from the first record that is not older.
 
-    Errors: Unread.
+    The embedded broker cannot look up a time: there it is all that there is, and the reader must look. Errors: Unread.
     """
     try:
-        metadata = reader.list_topics(topic, timeout=TIMEOUT).topics[topic]
+        cluster = reader.list_topics(topic, timeout=TIMEOUT)
+        metadata = cluster.topics[topic]
         if metadata.error is not None:
             raise Unread(f"topic {topic}: {metadata.error.str()} (consent-stream topics apply makes it)")
         found = {
             p: reader.get_watermark_offsets(TopicPartition(topic, p), timeout=TIMEOUT) for p in metadata.partitions
         }
-        if since is None:
+        if since is None or str(cluster.cluster_id).startswith(EMBEDDED_CLUSTER):
             return found
         wanted = [TopicPartition(topic, p, max(0, since // 1000)) for p in found]
         starts = {each.partition: each.offset for each in reader.offsets_for_times(wanted, timeout=TIMEOUT)}

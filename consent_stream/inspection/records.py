@@ -1,0 +1,318 @@
+"""A record of any topic that on-call looks at, as one row in plain values. Pure.
+
+1. A key is hex, never an address. The key and the value of a record in `consent.quarantine` are what a sender sent:
+   nothing of them is in a row, but the key where it is a subject key of ours.
+2. A record that cannot be read is a row too: its coordinates, and what is wrong with it.
+3. What is no word about anybody, such as a heartbeat, is no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from consent_stream.domain.facts import (
+    CHANNEL_MASK,
+    CONTACT,
+    KINDS,
+    Birth,
+    Delivery,
+    Fact,
+    Grant,
+    Lift,
+    Part,
+    Request,
+    Restriction,
+    Void,
+)
+from consent_stream.domain.nodes import ANY, Node
+from consent_stream.domain.registers import Registers
+from consent_stream.domain.standing import Standing, lists_concerned
+from consent_stream.wire.avro import WireError
+from consent_stream.wire.change import decode_change
+from consent_stream.wire.keys import HEARTBEAT_KEY, SUBJECT_KEY_BYTES
+from consent_stream.wire.ledger import decode_fact
+from consent_stream.wire.send import OUTCOMES, decode_send
+from consent_stream.wire.state import decode_registers
+from consent_stream.wire.suppression import decode_entry
+from consent_stream.wire.topics import CHANGES, LEDGER, QUARANTINE, SENDS, STATE, SUPPRESSION, Topic
+
+MASKS = {**CHANNEL_MASK, "contact": CONTACT}
+STATUSES = ("CLEAR", "PARTIAL", "SUPPRESSED")
+PARTS = frozenset((*KINDS, "grant", "lift", "void", "birth", "bounced", "delivered", "request", "link"))
+Headers = Iterable[tuple[str, bytes | None]]
+
+
+class Raw(NamedTuple):
+    """A record as it lies in a topic. written: Kafka's timestamp in microseconds, None where it has none."""
+
+    partition: int
+    offset: int
+    written: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Row(NamedTuple):
+    """A record in plain values; what its topic does not tell is empty.
+
+    key: of a subject. channels: a list, or what the key stands for. kinds: what it says (`tail --help` lists them by
+    topic). id, source, type: of the event behind it, received at `received` (µs) as (partition, offset) in
+    `consent.events`. before, after: in words. trouble: why it cannot be read.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    written: int | None
+    key: bytes | None = None
+    tenant: str = ""
+    channels: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    before: str = ""
+    after: str = ""
+    kinds: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    type: str = ""
+    source: str = ""
+    id: str = ""
+    event: tuple[int, int] | None = None
+    received: int | None = None
+    derived: bool = False
+    trouble: str | None = None
+
+    @property
+    def latency(self) -> int | None:
+        """Microseconds from the event's acceptance to the record; Kafka tells when that was written in milliseconds."""
+        return None if self.received is None or self.written is None else self.written - self.received
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON has it. Units: `written`, `received` microseconds, `latency_ms` milliseconds."""
+        return {
+            **self._asdict(),
+            "key": self.key and self.key.hex(),
+            "event": self.event and {"partition": self.event[0], "offset": self.event[1]},
+            "latency_ms": None if self.latency is None else self.latency / 1000,
+        }
+
+
+def kinds_of(topic: Topic) -> frozenset[str]:
+    """What the `kinds` of its rows may be."""
+    if topic is CHANGES:
+        return frozenset(("tighter", "looser", "other"))
+    if topic is SENDS:
+        return frozenset(OUTCOMES)
+    if topic is QUARANTINE:
+        return frozenset(("intake", "state"))
+    return PARTS if topic in (LEDGER, STATE) else frozenset(status.lower() for status in STATUSES)
+
+
+def row_of(topic: Topic, raw: Raw) -> Row | None:
+    """The row of a record; None for one that is no word about anybody."""
+    if raw.key == HEARTBEAT_KEY:
+        return None
+    bare = Row(topic.name, raw.partition, raw.offset, raw.written, _subject(raw.key))
+    try:
+        return READERS[topic](bare, raw)
+    except WireError as error:
+        return bare._replace(trouble=f"{error.code}: {error}")
+
+
+def _subject(key: bytes | None) -> bytes | None:
+    return key if key is not None and len(key) == SUBJECT_KEY_BYTES and key[:2] in (b"\x01a", b"\x01c") else None
+
+
+def _change(row: Row, raw: Raw) -> Row:
+    found = decode_change(raw.value or b"")
+    before, after = found.before, found.after
+    reasons = [*after.reasons, *(reason for reason in before.reasons if reason not in after.reasons)]
+    labels = (before.label, after.label) if before[:3] == after[:3] else ("", "")
+    return row._replace(
+        tenant=found.tenant,
+        channels=(found.channel,),
+        purposes=("sharing",) if found.channel == "sharing" else ("marketing",),
+        before=_standing(before, labels[0]),
+        after=_standing(after, labels[1]),
+        kinds=(direction(before, after),),
+        reasons=tuple(reasons),
+        type=found.type,
+        source=found.source,
+        id=found.id,
+        event=(found.partition, found.offset),
+        received=found.received,
+        derived=found.derived,
+    )
+
+
+def direction(before: Standing, after: Standing) -> str:
+    """Which way a standing went: `tighter`, `looser`, or `other` where it is both or neither."""
+    ranks = [STATUSES.index(each.status) if each.status in STATUSES else len(STATUSES) for each in (before, after)]
+    had, has = (frozenset(each.reasons + each.blocked_scopes) for each in (before, after))
+    if ranks[1] > ranks[0] or (ranks[1] == ranks[0] and has > had):
+        return "tighter"
+    if ranks[1] < ranks[0] or (ranks[1] == ranks[0] and has < had):
+        return "looser"
+    return "other"
+
+
+def _standing(standing: Standing, label: str) -> str:
+    held = standing.reasons or standing.blocked_scopes
+    return " ".join(filter(None, (standing.status, ",".join(held), label)))
+
+
+def _fact(row: Row, raw: Raw) -> Row:
+    fact = decode_fact(raw.key, raw.value or b"")
+    return row._replace(
+        tenant=fact.tenant,
+        channels=_lists(fact) or stands_for(fact.channels),
+        purposes=_purposes(fact.parts),
+        after="; ".join(words(part) for part in fact.parts) or "nothing of effect",
+        kinds=tuple(dict.fromkeys(sort_of(part) for part in fact.parts)),
+        reasons=tuple(dict.fromkeys(part.kind for part in fact.parts if isinstance(part, Restriction))),
+        type=fact.type,
+        source=fact.source,
+        id=fact.id,
+        event=(fact.partition, fact.offset),
+        received=fact.received,
+        derived=fact.derived,
+    )
+
+
+def _lists(fact: Fact) -> tuple[str, ...]:
+    reg = Registers(fact.tenant, fact.channels)
+    reg.apply(fact)
+    return lists_concerned(fact.parts, reg)
+
+
+def stands_for(mask: int) -> tuple[str, ...]:
+    """What a subject key stands for, in words."""
+    return tuple(name for name, bit in MASKS.items() if mask & bit)
+
+
+def sort_of(part: Part) -> str:
+    """A restriction's kind, else what it is: `grant`, `lift`, `void`, `birth`, `bounced`, `delivered`, …"""
+    if isinstance(part, Restriction):
+        return part.kind
+    if isinstance(part, Delivery):
+        return "bounced" if part.bounced else "delivered"
+    return type(part).__name__.lower()
+
+
+def words(part: Part) -> str:
+    """A part on one line. The date of a birth stays out: it tells who somebody is."""
+    if isinstance(part, Restriction):
+        return f"{part.kind} {part.node}"
+    if isinstance(part, Grant):
+        return f"grant E{part.level} {part.node}"
+    if isinstance(part, Lift):
+        return f"lift {part.kind} {part.node}"
+    if isinstance(part, Void):
+        return f"void {part.selector}"
+    if isinstance(part, Request):
+        return f"request {part.purpose}:{part.channel}"
+    return sort_of(part)
+
+
+def _purposes(parts: Iterable[Part]) -> tuple[str, ...]:
+    found = (_purpose(part) for part in parts)
+    return tuple(dict.fromkeys(purpose for purpose in found if purpose))
+
+
+def _purpose(part: Part) -> str:
+    """The purpose that a part concerns; `*` for one that concerns all, empty for one that says nothing of purposes."""
+    if isinstance(part, Restriction | Grant | Lift):
+        return part.node.purpose
+    if isinstance(part, Request):
+        return part.purpose
+    return ANY if isinstance(part, Void | Birth) else "marketing" if isinstance(part, Delivery) else ""
+
+
+def parts_of(reg: Registers) -> Iterator[Part]:
+    """All that registers hold but links, which are keys of others."""
+    yield from sorted(reg.restrictions.values())
+    yield from sorted(reg.grants)
+    yield from (lift for slot in sorted(reg.lifts) for lift in reg.lifts[slot])
+    yield from (reg.voids[slot] for slot in sorted(reg.voids))
+    yield from (reg.births[slot] for slot in sorted(reg.births))
+    yield from filter(None, (reg.bounced, reg.delivered))
+    yield from (reg.requested[slot] for slot in sorted(reg.requested))
+
+
+def _state(row: Row, raw: Raw) -> Row:
+    if raw.value is None:
+        return row._replace(after="no row")
+    reg = decode_registers(raw.value)
+    return _of_registers(row, reg)._replace(channels=stands_for(reg.channels))
+
+
+def _of_registers(row: Row, reg: Registers) -> Row:
+    parts = list(parts_of(reg))
+    links = f"; {len(reg.links)} links" if reg.links else ""
+    return row._replace(
+        tenant=reg.tenant,
+        purposes=_purposes(parts),
+        after=("; ".join(map(words, parts)) or "nothing") + links,
+        kinds=tuple(dict.fromkeys(map(sort_of, parts))),
+        reasons=tuple(kind for kind in KINDS if any(kind == slot[0] for slot in reg.restrictions)),
+    )
+
+
+def _entry(row: Row, raw: Raw) -> Row:
+    if raw.value is None:
+        return row._replace(trouble="null: gates deny this key (not_ready)")
+    found = decode_entry(raw.value)
+    standing = Standing(found.status, found.reasons, found.blocked_scopes, "")
+    return _of_registers(row, found.registers)._replace(
+        tenant=found.tenant,
+        channels=(found.channel,),
+        after=_standing(standing, f"version {found.version}"),
+        kinds=(found.status.lower(),),
+        reasons=found.reasons,
+        id=found.cause_id,
+        event=(found.cause_partition, found.cause_offset),
+    )
+
+
+def _send(row: Row, raw: Raw) -> Row:
+    send = decode_send(raw.value or b"")
+    return row._replace(
+        tenant=send.tenant,
+        channels=(send.channel,),
+        purposes=(send.purpose,),
+        before=" ".join(("allow" if send.allow else "deny", *([",".join(send.reasons)] if send.reasons else []))),
+        after=send.outcome,
+        kinds=(send.outcome,),
+        reasons=send.reasons,
+        type=str(Node(send.purpose, send.channel, send.scope)),
+        source=send.sender,
+        id=send.message_id,
+    )
+
+
+def _quarantined(row: Row, raw: Raw) -> Row:
+    told = {
+        name.removeprefix("consent-error-"): (value or b"").decode(errors="replace")
+        for name, value in raw.headers
+        if name.startswith("consent-error-")
+    }
+    place = (told.get("partition", ""), told.get("offset", ""))
+    known = place if all(each.isascii() and each.isdigit() and len(each) < 20 for each in place) else None
+    return row._replace(
+        after=" ".join(filter(None, (f"{len(raw.value or b'')} bytes", told.get("message")))),
+        kinds=(told.get("stage", ""),),
+        reasons=(told.get("code", ""),),
+        source=told.get("topic", ""),
+        event=None if known is None else (int(known[0]), int(known[1])),
+        trouble=None if "code" in told else "no consent-error-code",
+    )
+
+
+READERS: dict[Topic, Callable[[Row, Raw], Row]] = {
+    CHANGES: _change,
+    LEDGER: _fact,
+    STATE: _state,
+    SENDS: _send,
+    QUARANTINE: _quarantined,
+    **dict.fromkeys(SUPPRESSION.values(), _entry),
+}
