@@ -43,11 +43,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "console": ("console", "How everything stands, in a browser: flow, gates, opt-outs, one person, quarantine."),
     "export": ("export", "Topics as Parquet files for analysts, row for row."),
     "tail": ("tail", "What changes, as it happens: lists, facts, sends, quarantine."),
+    "canary": ("canary", "Is a withdrawal enforced at every gate, and how soon: tried once a minute."),
     "late-sends": ("late_sends", "Messages handed over after their withdrawal could be obeyed."),
     "simulate": ("simulate", "Run scenario files without a broker."),
 }
 EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "worker": ("faust", "mode", "aiokafka", "rocksdict", "prometheus_client"),
+    "metrics": ("prometheus_client",),
+    "worker": ("faust", "mode", "aiokafka", "rocksdict"),
     "edge": ("aiohttp", "aiosmtpd", "jinja2"),
     "parquet": ("pyarrow",),
 }

@@ -42,7 +42,12 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "testing": ({"domain", "wire", "topology", "gate"}, {"orjson", "pytest"}),
     # What the servers share.
     "http": ({"keyfile"}, {"aiohttp", "orjson"}),
-    "sidecar": ({"domain", "gate", "inspection", "keyfile", "http"}, {"aiohttp", "orjson", *METRICS}),
+    "sidecar": ({"domain", "gate", "inspection", "keyfile", "http", "monitoring"}, {"aiohttp", "orjson", *METRICS}),
+    # Figures for Prometheus, and the canary.
+    "monitoring": (
+        {"settings", "domain", "wire", "gate", "inspection", "links", "publisher", "topics"},
+        {"confluent_kafka", "orjson", *METRICS},
+    ),
     # A dry run takes rows in and folds them by the functions of the worker.
     "importing": (
         {"settings", "domain", "wire", "topology", "gate", "publisher"},
