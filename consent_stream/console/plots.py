@@ -39,19 +39,19 @@ class Plot(NamedTuple):
     lines: tuple[str, ...] = ()
 
 
-def bars(title: str, desc: str, values: Sequence[tuple[str, int]], every: int) -> Plot:
-    """A bar for each (label, value); each `every`-th label stands below."""
+def bars(title: str, desc: str, values: Sequence[tuple[str, int]], marks: Sequence[str]) -> Plot:
+    """A bar for each (label, value), and what stands below it, if not empty."""
     top = ceiling(max((value for _, value in values), default=0))
     step = (WIDTH - LEFT - RIGHT) / max(1, len(values))
-    drawn, marks = [], []
+    drawn, ticks = [], []
     for at, (label, value) in enumerate(values):
         x, high = LEFT + at * step, _high(value, top)
         drawn.append(
             Bar(_round(x), _round(HEIGHT - BOTTOM - high), _round(step * 0.8), _round(high), f"{label}: {value}")
         )
-        if at % every == 0:
-            marks.append(Tick(_round(x + step * 0.4), label))
-    return Plot(title, desc, tuple(marks), _up(top), tuple(drawn))
+        if marks[at]:
+            ticks.append(Tick(_round(x + step * 0.4), marks[at]))
+    return Plot(title, desc, tuple(ticks), _up(top), tuple(drawn))
 
 
 def curve(title: str, desc: str, values: Sequence[tuple[str, float | None]], every: int) -> Plot:

@@ -11,7 +11,7 @@ from consent_stream.wire.topics import CHANGES, EVENTS, LEDGER, QUARANTINE
 
 LISTS = ("email", "sms", "sharing")
 MOST_ROWS = 500
-HOURS_A_MARK = 12
+HOURS_A_MARK = 8
 STEPS_A_MARK = 10
 
 
@@ -87,7 +87,8 @@ def optouts(model: Model, now: int, channel: str) -> dict[str, Any]:
     if sheet.total:
         described += f"; the most, {most[1]}, in the hour from {words.instant(most[0])}"
     hours = [(words.day_and_hour(at), number) for at, number in sheet.hours]
-    plot = plots.bars(f"Opt-outs by hour, list {channel}", f"{described}.", hours, HOURS_A_MARK)
+    marks = [words.clock(at) if n % HOURS_A_MARK == 0 else "" for n, (at, _) in enumerate(sheet.hours)]
+    plot = plots.bars(f"Opt-outs by hour (UTC), list {channel}", f"{described}.", hours, marks)
     return {"sheet": sheet, "plot": plot, "hours": hours, "channel": channel, "lists": LISTS}
 
 

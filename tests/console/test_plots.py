@@ -12,9 +12,9 @@ def test_an_axis_ends_at_a_round_number(value, top):
 
 
 def test_bars_stand_on_the_base_and_stay_inside():
-    plot = bars("t", "d", [(str(at), at) for at in range(48)], 12)
+    plot = bars("t", "d", [(str(at), at) for at in range(48)], ["" if at % 12 else f"{at}h" for at in range(48)])
     assert len(plot.bars) == 48
-    assert [tick.said for tick in plot.across] == ["0", "12", "24", "36"]
+    assert [tick.said for tick in plot.across] == ["0h", "12h", "24h", "36h"]
     assert [tick.said for tick in plot.up] == ["0", "25", "50"]
     for bar in plot.bars:
         assert bar.y + bar.height == pytest.approx(plot.up[0].at, abs=0.11)
@@ -25,7 +25,7 @@ def test_bars_stand_on_the_base_and_stay_inside():
 
 
 def test_of_nothing_a_plot_is_empty_and_has_its_axes():
-    for plot in (bars("t", "d", [], 1), curve("t", "d", [], 1), curve("t", "d", [("a", None)], 1)):
+    for plot in (bars("t", "d", [], []), curve("t", "d", [], 1), curve("t", "d", [("a", None)], 1)):
         assert (plot.bars, plot.lines) == ((), ())
         assert [tick.said for tick in plot.up] == ["0", "1"]
 

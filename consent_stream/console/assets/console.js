@@ -1,7 +1,7 @@
 // Brings what is live on a page up to date, while somebody looks at it; without it a reload does.
 "use strict";
 (() => {
-  const EVERY = 5000;
+  const EVERY = 2000; // as often as the console itself looks
   const parts = () => document.querySelectorAll("[data-live]");
   const silent = () => {
     if (document.getElementById("silent")) return;
