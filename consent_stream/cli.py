@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "export": ("export", "Topics as Parquet files for analysts, row for row."),
     "tail": ("tail", "What changes, as it happens: lists, facts, sends, quarantine."),
     "canary": ("canary", "Is a withdrawal enforced at every gate, and how soon: tried once a minute."),
+    "stats": ("stats", "How many stand how on the lists now, and how many changed."),
     "late-sends": ("late_sends", "Messages handed over after their withdrawal could be obeyed."),
     "simulate": ("simulate", "Run scenario files without a broker."),
 }

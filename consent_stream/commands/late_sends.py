@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
+from consent_stream.commands.bars import reading_bars
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.screen import console, plain
 from consent_stream.domain.times import parse_instant
@@ -22,7 +21,6 @@ from consent_stream.settings import Settings
 
 LISTS = ("email", "sms", "sharing")
 MOST_SHOWN = 200  # rows of the table for people
-QUIET_BELOW = 20_000  # records that are read before anyone could read a bar
 
 
 class Unanswered(click.ClickException):
@@ -68,7 +66,7 @@ def command(
         raise click.UsageError("--since is not before --until: there is nothing in between")
     with closing(Evidence()) as evidence:
         try:
-            with _progress() as tell:
+            with reading_bars() as tell:
                 report = find_late(settings, window, evidence, seconds=timeout, tell=tell)
         except Unread as error:
             raise Unanswered(str(error)) from error
@@ -88,21 +86,6 @@ def _instant(text: str | None, flag: str) -> int | None:
     if text is not None and instant is None:
         raise click.BadParameter("an RFC 3339 time with a zone is expected", param_hint=flag)
     return instant
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        tasks: dict[str, Any] = {}
-
-        def tell(what: str, done: int, of: int) -> None:
-            if what not in tasks and of >= QUIET_BELOW:
-                tasks[what] = progress.add_task(what)
-            if what in tasks:
-                progress.update(tasks[what], completed=done, total=of)
-
-        yield tell
 
 
 def _lacking(told: dict[str, Any]) -> str:
