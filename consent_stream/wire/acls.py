@@ -131,8 +131,9 @@ def _texter(prefix: str) -> Iterator[Rule]:
 
 
 def _analytics(prefix: str) -> Iterator[Rule]:
-    yield from _topics(prefix, [STATE, CHANGES, CONTROL, *LISTS], "read", "describe")
+    yield from _topics(prefix, [STATE, CHANGES, LEDGER, SENDS, CONTROL, *LISTS], "read", "describe")
     yield Rule("group", f"{prefix}analytics-", "prefixed", "read")
+    yield from _unjoined("control", "inspection")  # `export`
 
 
 def _oncall(prefix: str) -> Iterator[Rule]:
@@ -158,7 +159,7 @@ ROLES: dict[str, tuple[str, Callable[[str], Iterator[Rule]]]] = {
     "gate": ("answers: `gate follow`, `gate serve`, `check`", _gate),
     "mailer": ("a gate whose process also tells what it sent", _mailer),
     "texter": ("sends the answers to texts", _texter),
-    "analytics": ("reads state, changes and lists", _analytics),
+    "analytics": ("`export`, `report`; reads ledger, state, changes, lists and sends", _analytics),
     "oncall": ("`console`, `late-sends`, `explain`, `barrier`, the kill switch; reads all but the events", _oncall),
     "admin": ("`topics apply`, `topics diff`", _admin),
 }

@@ -113,7 +113,7 @@ def feeding(settings: Settings) -> Iterator[Callable[[], None]]:
 
 def test_an_export_that_is_killed_again_and_again_loses_and_doubles_nothing(settings, feeding, tmp_path):
     random, folder, seen = Random(7), tmp_path / "lake", 0
-    for _ in range(4):
+    for _ in range(3):
         exporting = Exporting(settings, folder, "--follow", "--every", "0")
         await_that("it has got on", lambda seen=seen: len(list(folder.rglob("*.parquet"))) > seen, 60)
         time.sleep(random.uniform(0, 0.3))  # anywhere between two commits, or in one

@@ -39,7 +39,7 @@ READS = {
     "gate": {*LIST, "consent.control"},
     "mailer": {*LIST, "consent.control"},
     "texter": {"sms.replies"},
-    "analytics": {*LIST, "consent.state", "consent.changes", "consent.control"},
+    "analytics": {*LIST, "consent.state", "consent.changes", "consent.control", "consent.ledger", "consent.sends"},
     "oncall": ALL - {"consent.events"},
     "admin": set(),
     "nobody": set(),
