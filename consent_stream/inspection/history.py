@@ -67,8 +67,9 @@ class History:
     """What was found. generation, policy: those that gates obey.
 
     facts: of the keys asked for, as they lie in the ledger; linked: those of keys that are linked to them.
-    links: the linked keys, and what they stand for. rows: key → registers now. entries: (list, key) → the record that stands there now, and its place. sends: those that
-    rested on a key, in the order of their places. read: topic → records looked at.
+    links: these linked keys, and what they stand for. rows: key → registers now. entries: (list, key) → the record that
+    stands there now, and its place. sends: those that rested on a key. All in the order of their places.
+    read: topic → records looked at.
     through: microseconds; whatever was accepted before it is in. 0: no worker says so, the newest may be missing.
     """
 
@@ -201,7 +202,8 @@ def _sends(reading: _Reading, own: frozenset[bytes]) -> None:
 
 
 def _facts(reading: _Reading, own: frozenset[bytes], settled: Settled) -> None:
-    for place, key, fact in reading.records(LEDGER, own | reading.history.links.keys(), decode_fact, least=settled.ends):
+    keys = own | reading.history.links.keys()
+    for place, key, fact in reading.records(LEDGER, keys, decode_fact, least=settled.ends):
         (reading.history.facts if key in own else reading.history.linked).append(Placed(place, fact))
 
 

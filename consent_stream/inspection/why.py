@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from consent_stream.domain.decide import Decision
@@ -73,7 +73,7 @@ def explain_chain(
     deciding = [event for event in events if event.decides]
     node, _, _ = asked_of(case, registers)
     basis = _basis(rules, case.purpose)
-    past = at is not None or known_at is not None
+    listed = None if at is not None or known_at is not None else _list_reasons(history, case, rules, instant)
     return Chain(
         tenant=case.tenant,
         channel=case.channel,
@@ -95,12 +95,12 @@ def explain_chain(
         events=events,
         beside=beside,
         lists=_lists(history, case),
-        list_reasons=None if past else _list_reasons(history, case, rules, instant),
+        list_reasons=listed,
         gates=_gates(history, case, deciding or events, reports, now, known_at),
         sends=_sends(history, case, rules, known, deciding),
         through=history.through,
         damaged=tuple(Trouble(each.topic, *each.place[:2], each.why) for each in history.damaged),
-        cautions=tuple(cautions),
+        cautions=(*cautions, *_cautions(history, decision, listed)),
     )
 
 
@@ -213,6 +213,16 @@ def _list_reasons(history: History, case: Case, rules: Tenant, at: int) -> tuple
         if channel == case.channel and entry.tenant == case.tenant
     }
     return answer(case, rows, rules, at).reasons
+
+
+def _cautions(history: History, decision: Decision, listed: tuple[str, ...] | None) -> Iterator[str]:
+    if history.damaged:
+        yield f"{len(history.damaged)} records of these keys cannot be read by this version: they may say otherwise"
+    if not history.through:
+        yield "no worker says how far the ledger is whole: what was accepted lately may be missing"
+    if listed is not None and listed != decision.reasons:
+        said = f"no ({', '.join(listed)})" if listed else "yes"
+        yield f"the records of the list say {said}: a gate that has them answers so, whatever the facts say"
 
 
 def _gates(

@@ -6,7 +6,7 @@ a time: what alone is enough is a cause. No rule is written a second time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,44 +25,42 @@ Came = tuple[str, tuple[str, ...]]  # (what a part comes to, ids of the events b
 class Causes:
     """What the parts in some rows come to. used: ids of events that lifted, cleared or voided something."""
 
-    of: dict[tuple[bool, Known], Came] = field(default_factory=dict)  # (of the base form, part)
+    of: dict[tuple[bytes, Known], Came] = field(default_factory=dict)  # (subject key, part)
     used: set[str] = field(default_factory=set)
 
 
-def causes(x: Node, at: int, views: Sequence[View], rules: Tenant, channel: str) -> Causes:
-    """For every part in these rows that concerns a question; arguments as of `domain.decide.decide`."""
-    found = Causes()
-    weighed = weigh(x, at, views, rules, channel)
-    standing = {(each.base, each.fact): each.comes_to for each in weighed}
-    cleared = _cleared(x, at, views, rules, channel, [w.fact for w in weighed if w.comes_to == "counts"])
+def causes(x: Node, at: int, rows: Mapping[bytes, View], rules: Tenant, channel: str) -> Causes:
+    """For every part in these rows that concerns a question; arguments as of `domain.decide.decide`, views by key."""
+    found, views = Causes(), list(rows.values())
+    # An equal part may stand under two keys and be lifted under one of them; all else is the same under both.
+    standing: dict[tuple[bool, Any], str] = {}
+    for fact, of_base, comes_to in weigh(x, at, views, rules, channel):
+        if comes_to != "lifted" or (of_base, fact) not in standing:
+            standing[of_base, fact] = comes_to
+    counting = [part for (_, part), comes_to in standing.items() if comes_to == "counts"]
+    cleared = _cleared(x, at, views, rules, channel, counting)
     voided = _voided(x, at, views, rules, channel) if "void" in standing.values() else {}
-    for (base, part), comes_to in standing.items():
-        by: tuple[str, ...] = ()
-        if isinstance(part, Restriction) and comes_to == "lifted":
-            by = _lifted_by(part, views, base, at)
-        elif isinstance(part, Restriction) and comes_to == "cleared":
-            by = tuple(dict.fromkeys(cleared.get((base, part), ())))
-        elif isinstance(part, Grant) and comes_to == "void":
-            by = tuple(dict.fromkeys(voided.get(part, ())))
-        found.of[base, part] = (comes_to, by)
-    for view in views:
-        if not view.base:
-            found.of |= {(False, birth): came for birth, came in _births(view.registers, x, at)}
-            found.of |= {(False, part): came for part, came in _bounces(view.registers, x, at)}
-    for _, by in found.of.values():
-        found.used.update(by)
+    for key, (reg, base) in rows.items():
+        kept: list[Restriction | Grant] = [*reg.restrictions.values(), *reg.grants]
+        for part in kept:
+            comes_to = standing.get((base, part), "")
+            if isinstance(part, Restriction) and comes_to and lifted(reg, part, at):
+                found.of[key, part] = ("lifted", _lifted_by(part, reg, at))
+            elif comes_to:
+                by = (cleared.get((base, part)) if comes_to == "cleared" else voided.get(part)) or ()
+                found.of[key, part] = (comes_to, tuple(dict.fromkeys(by)))
+        if not base:
+            found.of |= {(key, birth): came for birth, came in _births(reg, x, at)}
+            found.of |= {(key, part): came for part, came in _bounces(reg, x, at)}
+    for _, came_by in found.of.values():
+        found.used.update(came_by)
     return found
 
 
-def _lifted_by(r: Restriction, views: Sequence[View], base: bool, at: int) -> tuple[str, ...]:
-    for view in views:
-        reg = view.registers
-        if view.base == base and reg.restrictions.get(r[:3]) == r:
-            slot = (r.kind, r.node)
-            enough = [lift for lift in reg.lifts.get(slot, ()) if lifted(_but(reg, lifts={slot: (lift,)}), r, at)]
-            if enough:
-                return (min(enough, key=_lo).id,)
-    return ()
+def _lifted_by(r: Restriction, reg: Registers, at: int) -> tuple[str, ...]:
+    slot = (r.kind, r.node)
+    enough = [lift for lift in reg.lifts.get(slot, ()) if lifted(_but(reg, lifts={slot: (lift,)}), r, at)]
+    return (min(enough, key=_lo).id,) if enough else ()
 
 
 def _lo(lift: Lift) -> int:
@@ -126,7 +124,7 @@ def _bounces(reg: Registers, x: Node, at: int) -> Iterator[tuple[Delivery, Came]
     if undeliverable(reg, at):
         yield reg.bounced, ("stands", ())
     else:
-        yield reg.bounced, ("answered", () if reg.delivered is None else (reg.delivered.id,))
+        yield reg.bounced, ("", ()) if reg.delivered is None else ("answered", (reg.delivered.id,))
 
 
 def _but(reg: Registers, *, grants: list[Grant] | None = None, **slots: Any) -> Registers:

@@ -43,7 +43,8 @@ class Telling:
         x, views, channel = asked_of(case, registers)
         self._case, self._registers, self._at = case, registers, at
         self._where, self._delivered = path(x), x.channel != ANY
-        self._causes: Causes = causes(x, at, views, rules, channel)
+        keys = [key for key in (*case.keys, *case.bases) if key in registers]  # in the order of the views
+        self._causes: Causes = causes(x, at, dict(zip(keys, views, strict=True)), rules, channel)
         self._then: dict[bytes, Registers] = {}
         self._around: dict[tuple[int, int], list[Fact]] = {}
         for placed in around:
@@ -77,7 +78,7 @@ class Telling:
         return isinstance(part, Void | Birth) or (isinstance(part, Delivery) and self._delivered)
 
     def _part(self, part: object, fact: Fact, base: bool) -> Part:
-        comes_to, by = self._came(part, fact, base)
+        comes_to, by = self._came(part, fact)
         if isinstance(part, Restriction):
             return Part(part.kind, str(part.node), part.hi, comes_to, by)
         if isinstance(part, Grant):
@@ -92,7 +93,7 @@ class Telling:
         assert isinstance(part, Delivery)
         return Part("bounce" if part.bounced else "delivery", str(EVERYTHING), part.time, comes_to, by)
 
-    def _came(self, part: object, fact: Fact, base: bool) -> tuple[str, tuple[str, ...]]:
+    def _came(self, part: object, fact: Fact) -> tuple[str, tuple[str, ...]]:
         if is_later(part, fact, self._at):
             return "later", ()
         if isinstance(part, Lift | Void) or (isinstance(part, Delivery) and not part.bounced):
@@ -100,7 +101,7 @@ class Telling:
             return verb if part.id in self._causes.used else "", ()
         assert isinstance(part, Restriction | Grant | Birth | Delivery)
         reg = self._registers[fact.key]
-        known = self._causes.of.get((base, part))
+        known = self._causes.of.get((fact.key, part))
         if known is not None and _held(reg, part):
             return known
         by = slot_of(reg, part)
