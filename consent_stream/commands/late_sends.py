@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.table import Table
 
 from consent_stream.commands.bars import reading_bars
+from consent_stream.commands.instants import Instant
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.screen import console, plain
-from consent_stream.domain.times import parse_instant
 from consent_stream.settings import Settings
 
 LISTS = ("email", "sms", "sharing")
@@ -30,21 +32,27 @@ class Unanswered(click.ClickException):
 
 
 @click.command()
-@click.option("--since", metavar="TIME", help="Handed over at or after it (RFC 3339). Default: all there are.")
-@click.option("--until", metavar="TIME", help="Handed over before it. Default: now.")
+@click.option(
+    "--since", type=Instant(), help="Handed over at or after it: RFC 3339, or 24h ago. Default: all there are."
+)
+@click.option("--until", type=Instant(), help="Handed over before it. Default: now.")
 @click.option("--tenant", help="Of this tenant alone.")
 @click.option("--channel", type=click.Choice(LISTS), help="Of this list alone.")
 @click.option("--timeout", type=Seconds(), default=10.0, show_default=True, help="Seconds to wait for the workers in.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a message, then one with the summary.")
+@click.option(
+    "--metrics", type=click.Path(dir_okay=False, path_type=Path), help="Write figures there, for node_exporter to read."
+)
 @settings_options()
 def command(
     settings: Settings,
-    since: str | None,
-    until: str | None,
+    since: int | None,
+    until: int | None,
     tenant: str | None,
     channel: str | None,
     timeout: float,
     as_json: bool,
+    metrics: Path | None,
 ) -> int:
     """List messages that a mailer handed over although a withdrawal accepted before forbade it, and by how much.
 
@@ -56,13 +64,14 @@ def command(
     \b
     consent-stream late-sends --since 2026-03-01T00:00:00Z
     consent-stream late-sends --tenant acme --channel email --json
+    consent-stream late-sends --since 24h --metrics /var/lib/prometheus/node-exporter/late-sends.prom
     """
     from consent_stream.inspection.evidence import Evidence
     from consent_stream.inspection.lateness import Window, find_late, summary
     from consent_stream.inspection.topicread import Unread
 
-    window = Window(_instant(since, "--since"), _instant(until, "--until"), tenant, channel)
-    if window.since is not None and window.until is not None and window.since >= window.until:
+    window = Window(since, until, tenant, channel)
+    if since is not None and until is not None and since >= until:
         raise click.UsageError("--since is not before --until: there is nothing in between")
     with closing(Evidence()) as evidence:
         try:
@@ -74,6 +83,8 @@ def command(
             raise Unanswered(f"the temporary file (SQLITE_TMPDIR, TMPDIR): {error}") from error
         told, found = summary(report, evidence), report.total
         (_print_json if as_json else _print_tables)(evidence.lines(), told)
+    if metrics is not None:
+        _write(metrics, told, since)
     if found.late or found.unpermitted:
         return 1
     if not report.whole:
@@ -81,11 +92,13 @@ def command(
     return 0
 
 
-def _instant(text: str | None, flag: str) -> int | None:
-    instant = parse_instant(text)
-    if text is not None and instant is None:
-        raise click.BadParameter("an RFC 3339 time with a zone is expected", param_hint=flag)
-    return instant
+def _write(path: Path, told: Mapping[str, Any], since: int | None) -> None:
+    from consent_stream.monitoring.textfile import late_sends_text, place
+
+    try:
+        place(path, late_sends_text(told, since, time.time_ns() // 1000))
+    except OSError as error:
+        raise Unanswered(f"--metrics {path}: {error.strerror or error}") from error
 
 
 def _lacking(told: dict[str, Any]) -> str:
