@@ -10,8 +10,8 @@ WIDE = 200  # columns where there is no terminal: rich takes 80, and what is cut
 
 def console() -> Console:
     """Standard output, as wide as the terminal is."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=WIDE)
+    found = Console(highlight=False, emoji=False)  # `marketing:email:news` is a node, and no picture of a letter
+    return found if found.is_terminal else Console(highlight=False, emoji=False, width=WIDE)
 
 
 def printable(text: str) -> str:

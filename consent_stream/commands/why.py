@@ -32,7 +32,7 @@ class Unanswered(click.ClickException):
 @click.option("--email", help="The e-mail address.")
 @click.option("--phone", help="The phone number: E.164, or national with --region.")
 @click.option("--contact", help="The tenant's own id of the person; alone, or beside the address.")
-@click.option("--key", "keys", multiple=True, metavar="HEX", help="Subject keys in place of these. May be repeated.")
+@click.option("--key", "hexes", multiple=True, metavar="HEX", help="Subject keys in place of these. May be repeated.")
 @click.option("--region", metavar="XX", help="Country of a national phone number.")
 @click.option("--channel", type=click.Choice(LISTS), help="Which list. Default: sms with --phone, else email.")
 @click.option("--purpose", default="marketing", show_default=True)
@@ -68,7 +68,8 @@ def command(
     _refuse(given)
     instants = {"at": _instant(at, "--at"), "known_at": _instant(known_at, "--known-at")}
     channel = given.pop("channel") or ("sms" if given["phone"] is not None else "email")
-    asked, keyring = Asked(channel=channel, **given), _keyring(settings)
+    asked = Asked(channel=channel, keys=given.pop("hexes"), **given)
+    keyring = _keyring(settings)
     notices = None if settings.policy is None else load_policy(settings.policy)[0].notices
     try:
         case, cautions = case_for(asked, keyring)
@@ -91,7 +92,7 @@ def command(
 
 
 def _refuse(given: dict[str, Any]) -> None:
-    addresses = sum(given[name] is not None for name in ("email", "phone")) + bool(given["keys"])
+    addresses = sum(given[name] is not None for name in ("email", "phone")) + bool(given["hexes"])
     if addresses > 1 or (not addresses and given["contact"] is None):
         raise click.UsageError("give one of --email, --phone and --key, or --contact, or an address and --contact")
     if (given["channel"] == "sms" and given["email"]) or (given["channel"] == "email" and given["phone"]):

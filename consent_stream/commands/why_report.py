@@ -33,7 +33,7 @@ def show(chain: Chain) -> None:
     """Print it. No address is in it."""
     screen = console()
     screen.print(Text(printable(chain.sentence), style="bold green" if chain.allow else "bold red"))
-    screen.print(Text(f"  {_asked(chain)}", style="dim"))
+    screen.print(Text(f"  {_asked(chain)}", style="dim"), soft_wrap=True)
     for line in chain.story:
         screen.print(Text(f"  {printable(line)}"), soft_wrap=True)
     if chain.beside:

@@ -116,7 +116,11 @@ class Log:
 
     def history(self, monkeypatch: pytest.MonkeyPatch, *keys: bytes, **more: Any) -> History:
         """What `read_history` finds here."""
+        self.stand_in(monkeypatch)
+        return read_history(Settings(), keys, **more)
+
+    def stand_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let `read_history` read these topics."""
         monkeypatch.setattr(history, "read", self.read)
         monkeypatch.setattr(history, "in_force", lambda _: (0, self.policy, Partitions(2, COUNT)))
         monkeypatch.setattr(history, "await_settled", lambda *_: Settled(self.through, {}))
-        return read_history(Settings(), keys, **more)
