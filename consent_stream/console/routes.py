@@ -14,6 +14,7 @@ from consent_stream.console.console import LARGEST_FORM, Console
 from consent_stream.console.render import ASSETS, asset, page, redirect
 from consent_stream.console.search import CHANNELS, KINDS, BadForm, Busy
 from consent_stream.domain.nodes import PURPOSES
+from consent_stream.gate.explaining import WORDS
 from consent_stream.http.bodies import expect, read_within
 from consent_stream.http.problems import NO_STORE, Problem
 
@@ -155,7 +156,7 @@ class _Pages:
             return self._page(request, "message", "No such search", 404, here="/search", text=text)
         if not job.over:
             return self._page(request, "pending", "Looking", here="/search", job=job)
-        return self._page(request, "found", "Found", here="/search", job=job)
+        return self._page(request, "found", "Found", here="/search", job=job, words=WORDS)
 
     def _search(
         self, request: web.Request, told: str = "", status: int = 200, given: dict[str, str] | None = None

@@ -78,8 +78,8 @@ class Reader:
         try:
             if kind == "contact":  # alone: all that its person said, under any address
                 return Asked(tuple(self._keyring.all(tenant, "contact", said)))
-            given = (said, None) if kind == "email" else (None, said)
-            found = self._subjects(tenant, *given, None, None, None)
+            email, phone = (said, None) if kind == "email" else (None, said)
+            found = self._subjects(tenant, email, phone, None, None, None)
         except (UnknownTenantKey, UnicodeEncodeError):
             raise BadForm(NO_KEY) from None
         if found.fault:

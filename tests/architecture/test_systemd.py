@@ -1,6 +1,7 @@
 """deploy/systemd: units that systemd reads, with command lines and variables that exist."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -36,6 +37,7 @@ def plain(text: str, instance: str) -> str:
 
 def test_there_is_one_for_each_process():
     assert [each.name for each in UNITS] == [
+        "consent-stream-console.service",
         "consent-stream-edge.service",
         "consent-stream-gate-follow@.service",
         "consent-stream-gate-serve@.service",
@@ -60,6 +62,7 @@ def test_its_variables_are_settings_and_hold_no_secret(unit):
     assert "CONSENT_SASL_PASSWORD" not in shared + own
     credentials = {each.partition(":")[0] for each in values(unit, "LoadCredential")}
     used = {each.rpartition("/")[2] for each in values(unit, "Environment") if "%d/" in each}
+    used |= set(re.findall(r"%d/([\w.-]+)", *values(unit, "ExecStart")))
     assert used == credentials
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from tests.console.made import NOW, S, filled, report
 from tests.console.people import ANA, looking, written
@@ -55,7 +56,7 @@ def enter(reader: Reader, found: Site) -> None:
 def look_up(reader: Reader, found: Site) -> None:
     """Ana, by keyboard alone; until she is found."""
     reader.open(f"{found.url}/search")
-    for field, said in (("tenant", "acme"), ("who", ANA)):
+    for field, said in (("tenant", "acme"), ("who", ANA), ("scope", Keys.BACKSPACE + "news")):
         reader.tab_to(lambda element, field=field: element.get_attribute("id") == field)
         reader.type(said)
     reader.tab_to(lambda element: element.text == "Look up")
