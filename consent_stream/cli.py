@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "console": ("console", "How everything stands, in a browser: flow, gates, opt-outs, one person, quarantine."),
     "stats": ("stats", "How many stand how on the lists now, and how many changed."),
     "why": ("why", "Why somebody may be sent something, or not: event, fact, list, gates, messages."),
+    "inspect": ("inspect", "All that is known of one person: registers, lists, what happened."),
     "late-sends": ("late_sends", "Messages handed over after their withdrawal could be obeyed."),
     "simulate": ("simulate", "Run scenario files without a broker."),
 }

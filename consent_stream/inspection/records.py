@@ -8,38 +8,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from consent_stream.domain.facts import (
-    CHANNEL_MASK,
-    CONTACT,
-    KINDS,
-    Birth,
-    Delivery,
-    Fact,
-    Grant,
-    Lift,
-    Part,
-    Request,
-    Restriction,
-    Void,
-)
-from consent_stream.domain.nodes import ANY, Node
+from consent_stream.domain.facts import KINDS, Fact, Restriction
+from consent_stream.domain.nodes import Node
 from consent_stream.domain.registers import Registers
 from consent_stream.domain.standing import Standing, lists_concerned
+from consent_stream.inspection.partwords import SORTS, parts_of, purposes, sort_of, stands_for, words
 from consent_stream.wire.avro import WireError
-from consent_stream.wire.change import decode_change
+from consent_stream.wire.change import Change, decode_change
 from consent_stream.wire.keys import HEARTBEAT_KEY, SUBJECT_KEY_BYTES
 from consent_stream.wire.ledger import decode_fact
-from consent_stream.wire.send import OUTCOMES, decode_send
+from consent_stream.wire.send import OUTCOMES, Send, decode_send
 from consent_stream.wire.state import decode_registers
 from consent_stream.wire.suppression import decode_entry
 from consent_stream.wire.topics import CHANGES, LEDGER, QUARANTINE, SENDS, STATE, SUPPRESSION, Topic
 
-MASKS = {**CHANNEL_MASK, "contact": CONTACT}
 STATUSES = ("CLEAR", "PARTIAL", "SUPPRESSED")
-PARTS = frozenset((*KINDS, "grant", "lift", "void", "birth", "bounced", "delivered", "request", "link"))
 Headers = Iterable[tuple[str, bytes | None]]
 
 
@@ -105,7 +91,7 @@ def kinds_of(topic: Topic) -> frozenset[str]:
         return frozenset(OUTCOMES)
     if topic is QUARANTINE:
         return frozenset(("intake", "state"))
-    return PARTS if topic in (LEDGER, STATE) else frozenset(status.lower() for status in STATUSES)
+    return SORTS if topic in (LEDGER, STATE) else frozenset(status.lower() for status in STATUSES)
 
 
 def row_of(topic: Topic, raw: Raw) -> Row | None:
@@ -124,7 +110,11 @@ def _subject(key: bytes | None) -> bytes | None:
 
 
 def _change(row: Row, raw: Raw) -> Row:
-    found = decode_change(raw.value or b"")
+    return change_row(row, decode_change(raw.value or b""))
+
+
+def change_row(row: Row, found: Change) -> Row:
+    """A bare row with what a change tells."""
     before, after = found.before, found.after
     reasons = [*after.reasons, *(reason for reason in before.reasons if reason not in after.reasons)]
     labels = (before.label, after.label) if before[:3] == after[:3] else ("", "")
@@ -162,11 +152,15 @@ def _standing(standing: Standing, label: str) -> str:
 
 
 def _fact(row: Row, raw: Raw) -> Row:
-    fact = decode_fact(raw.key, raw.value or b"")
+    return fact_row(row, decode_fact(raw.key, raw.value or b""))
+
+
+def fact_row(row: Row, fact: Fact) -> Row:
+    """A bare row with what a fact tells."""
     return row._replace(
         tenant=fact.tenant,
         channels=_lists(fact) or stands_for(fact.channels),
-        purposes=_purposes(fact.parts),
+        purposes=purposes(fact.parts),
         after="; ".join(words(part) for part in fact.parts) or "nothing of effect",
         kinds=tuple(dict.fromkeys(sort_of(part) for part in fact.parts)),
         reasons=tuple(dict.fromkeys(part.kind for part in fact.parts if isinstance(part, Restriction))),
@@ -185,60 +179,6 @@ def _lists(fact: Fact) -> tuple[str, ...]:
     return lists_concerned(fact.parts, reg)
 
 
-def stands_for(mask: int) -> tuple[str, ...]:
-    """What a subject key stands for, in words."""
-    return tuple(name for name, bit in MASKS.items() if mask & bit)
-
-
-def sort_of(part: Part) -> str:
-    """A restriction's kind, else what it is: `grant`, `lift`, `void`, `birth`, `bounced`, `delivered`, …"""
-    if isinstance(part, Restriction):
-        return part.kind
-    if isinstance(part, Delivery):
-        return "bounced" if part.bounced else "delivered"
-    return type(part).__name__.lower()
-
-
-def words(part: Part) -> str:
-    """A part on one line. The date of a birth stays out: it tells who somebody is."""
-    if isinstance(part, Restriction):
-        return f"{part.kind} {part.node}"
-    if isinstance(part, Grant):
-        return f"grant E{part.level} {part.node}"
-    if isinstance(part, Lift):
-        return f"lift {part.kind} {part.node}"
-    if isinstance(part, Void):
-        return f"void {part.selector}"
-    if isinstance(part, Request):
-        return f"request {part.purpose}:{part.channel}"
-    return sort_of(part)
-
-
-def _purposes(parts: Iterable[Part]) -> tuple[str, ...]:
-    found = (_purpose(part) for part in parts)
-    return tuple(dict.fromkeys(purpose for purpose in found if purpose))
-
-
-def _purpose(part: Part) -> str:
-    """The purpose that a part concerns; `*` for one that concerns all, empty for one that says nothing of purposes."""
-    if isinstance(part, Restriction | Grant | Lift):
-        return part.node.purpose
-    if isinstance(part, Request):
-        return part.purpose
-    return ANY if isinstance(part, Void | Birth) else "marketing" if isinstance(part, Delivery) else ""
-
-
-def parts_of(reg: Registers) -> Iterator[Part]:
-    """All that registers hold but links, which are keys of others."""
-    yield from sorted(reg.restrictions.values())
-    yield from sorted(reg.grants)
-    yield from (lift for slot in sorted(reg.lifts) for lift in reg.lifts[slot])
-    yield from (reg.voids[slot] for slot in sorted(reg.voids))
-    yield from (reg.births[slot] for slot in sorted(reg.births))
-    yield from filter(None, (reg.bounced, reg.delivered))
-    yield from (reg.requested[slot] for slot in sorted(reg.requested))
-
-
 def _state(row: Row, raw: Raw) -> Row:
     if raw.value is None:
         return row._replace(after="no row")
@@ -251,7 +191,7 @@ def _of_registers(row: Row, reg: Registers) -> Row:
     links = f"; {len(reg.links)} links" if reg.links else ""
     return row._replace(
         tenant=reg.tenant,
-        purposes=_purposes(parts),
+        purposes=purposes(parts),
         after=("; ".join(map(words, parts)) or "nothing") + links,
         kinds=tuple(dict.fromkeys(map(sort_of, parts))),
         reasons=tuple(kind for kind in KINDS if any(kind == slot[0] for slot in reg.restrictions)),
@@ -275,7 +215,11 @@ def _entry(row: Row, raw: Raw) -> Row:
 
 
 def _send(row: Row, raw: Raw) -> Row:
-    send = decode_send(raw.value or b"")
+    return send_row(row, decode_send(raw.value or b""))
+
+
+def send_row(row: Row, send: Send) -> Row:
+    """A bare row with what became of a message."""
     return row._replace(
         tenant=send.tenant,
         channels=(send.channel,),
