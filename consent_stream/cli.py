@@ -44,9 +44,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "export": ("export", "Topics as Parquet files for analysts, row for row."),
     "canary": ("canary", "Is a withdrawal enforced at every gate, and how soon: tried once a minute."),
     "console": ("console", "How everything stands, in a browser: flow, gates, opt-outs, one person, quarantine."),
+    "inspect": ("inspect", "All that is known of one person: registers, lists, what happened."),
     "stats": ("stats", "How many stand how on the lists now, and how many changed."),
     "why": ("why", "Why somebody may be sent something, or not: event, fact, list, gates, messages."),
-    "inspect": ("inspect", "All that is known of one person: registers, lists, what happened."),
+    "quarantine": ("quarantine", "What was not understood: list it, show it, put it back, be done with it."),
     "late-sends": ("late_sends", "Messages handed over after their withdrawal could be obeyed."),
     "simulate": ("simulate", "Run scenario files without a broker."),
 }

@@ -12,7 +12,7 @@ import consent_stream
 PACKAGE = Path(consent_stream.__file__).parent
 FAUST = {"faust", "mode", "aiokafka", "cramjam", "rocksdict"}  # the worker extra
 METRICS = {"prometheus_client"}
-LEAVES = {"settings", "keyfile"}  # what an operator sets: no layer of their own
+LEAVES = {"settings", "keyfile", "logends"}  # what an operator sets: no layer of their own
 
 STANDARD = sys.stdlib_module_names
 
@@ -23,11 +23,14 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "settings": (set(), {"faust"}),
     "keyfile": (set(), set()),
     "logthrottle": (set(), set()),
+    "logends": (set(), {"confluent_kafka"}),
     "policyfile": ({"settings", "domain"}, set()),
     "topics": ({"settings", "wire"}, {"confluent_kafka"}),
     "control": ({"settings", "wire"}, {"confluent_kafka"}),
     "acls": ({"settings", "wire", "topics"}, {"confluent_kafka"}),
     "publisher": ({"settings", "wire"}, {"confluent_kafka"}),
+    # Quarantined records, back to where they came from.
+    "putback": ({"settings", "wire", "control", "publisher", "inspection"}, {"confluent_kafka"}),
     # A policy is tried on the worker's own two stages.
     "rebuild": (
         LEAVES | {"domain", "wire", "topics", "topology", "inspection"},
