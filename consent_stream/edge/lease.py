@@ -16,10 +16,11 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from confluent_kafka import KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from consent_stream.edge.spool import Spool
+from consent_stream.logends import LogEnds
 from consent_stream.settings import Settings
 from consent_stream.wire.edges import EdgeBeat, encode_edge
 from consent_stream.wire.topics import EDGES, EVENTS
@@ -38,7 +39,7 @@ class Lease:
         self.id, self._since = _identity(spool.folder / "edge.json", clock())
         quiet = {"log_level": 0}
         self._producer = Producer(settings.producer(**{"message.timeout.ms": 2000, "linger.ms": 1, **quiet}))
-        self._admin = AdminClient({**settings.librdkafka(), **quiet})
+        self._log_ends = LogEnds(lambda: AdminClient({**settings.librdkafka(), **quiet}))
         self._partitions = 0
         self.known = threading.Event()  # the workers have heard of this edge
         self._closing = threading.Event()
@@ -84,12 +85,11 @@ class Lease:
         self._producer.poll(0)
 
     def _ends(self) -> tuple[int, ...]:
-        if not self._partitions or self._doubtful:  # who leads may have changed, and `list_offsets` does not ask anew
-            found = self._admin.list_topics(self._events, timeout=TIMEOUT_S).topics[self._events]
-            self._partitions = len(found.partitions)
-        wanted = {TopicPartition(self._events, p): OffsetSpec.latest() for p in range(self._partitions)}
-        asked = self._admin.list_offsets(wanted, request_timeout=TIMEOUT_S)
-        return tuple(asked[each].result(TIMEOUT_S).offset for each in sorted(asked, key=lambda each: each.partition))
+        if not self._partitions:
+            self._partitions = self._log_ends.partitions(self._events)
+        places = [(self._events, p) for p in range(self._partitions)]
+        told = self._log_ends.get(places)
+        return tuple(told[place] for place in places)
 
     def _proven(self, error: object, _message: object) -> None:
         if error is None:

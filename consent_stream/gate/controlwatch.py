@@ -6,28 +6,20 @@ again and without waiting; what was read up to the end of then is all that had b
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
+from confluent_kafka import KafkaException
 
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from consent_stream.logends import LogEnds
 
 EVERY = 500_000  # microseconds between two questions
-TIMEOUT = 5.0  # seconds for one answer
 
 
 class ControlWatch:
-    """When the control topic was last seen to be read whole. Used from one thread.
+    """When the control topic was last seen to be read whole. Used from one thread."""
 
-    connect: makes a client. One that has failed is given up, for after its broker's restart librdkafka's admin client
-    goes on asking with the leader epoch of before (FENCED_LEADER_EPOCH) and never looks again.
-    """
-
-    def __init__(self, connect: Callable[[], AdminClient], topic: str) -> None:
-        self._connect, self._admin = connect, connect()
-        self._place = TopicPartition(topic, 0)
-        self._asking: Future[Any] | None = None
+    def __init__(self, log_ends: LogEnds, topic: str) -> None:
+        self._log_ends = log_ends
+        self._place = (topic, 0)
+        self._asking = False
         self._asked = 0
         self._end: tuple[int, int] | None = None  # when it was asked, and the end of then
 
@@ -36,16 +28,17 @@ class ControlWatch:
 
         Call it often. Units: microseconds of the steady clock.
         """
-        if self._asking is not None and self._asking.done():
-            if self._asking.exception() is None:
-                self._end = (self._asked, self._asking.result().offset)
-            else:  # no proof; without one the answers grow stale
-                self._admin = self._connect()
-            self._asking = None
-        if self._asking is None and (self._asked == 0 or steady - self._asked >= EVERY):
-            self._asked = steady
-            request = {self._place: OffsetSpec.latest()}
-            self._asking = self._admin.list_offsets(request, request_timeout=TIMEOUT)[self._place]
+        if self._asking:
+            try:
+                told = self._log_ends.answer()
+            except KafkaException:  # no proof; without one the answers grow stale
+                self._asking = False
+            else:
+                if told is not None:
+                    self._end, self._asking = (self._asked, told[self._place]), False
+        if not self._asking and (self._asked == 0 or steady - self._asked >= EVERY):
+            self._asked, self._asking = steady, True
+            self._log_ends.ask([self._place])
         if self._end is not None and position >= self._end[1]:
             return self._end[0]
         return None

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from consent_stream.gate.controlwatch import ControlWatch
 from consent_stream.gate.replica import Origin
+from consent_stream.logends import LogEnds
 from consent_stream.settings import Settings
 from consent_stream.topics import read_control
 from consent_stream.wire.avro import WireError
@@ -103,7 +104,7 @@ class Inspector:
 
     def watch_control(self) -> ControlWatch:
         """For one session: whether all of the control topic is read."""
-        return ControlWatch(self._connect, self._source.control)
+        return ControlWatch(LogEnds(self._connect), self._source.control)
 
     def _connect(self) -> AdminClient:
         return AdminClient(self._conf, logger=log)

@@ -13,9 +13,10 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from consent_stream.engine import SliceApp, describe, fail_stop
+from consent_stream.logends import LogEnds
 from consent_stream.settings import Settings
 from consent_stream.topology import metrics
 from consent_stream.topology.edgewatch import EdgeWatch
@@ -60,7 +61,6 @@ class Pulse:
         self._waiting: dict[int, Waiting] = {}
         self._said: dict[object, tuple[object, float]] = {}
         self._connected = False
-        self._doubtful = False  # the last beat failed: leaders may have changed
         self._reminded = -float(REMIND_S)
         self._clocks_apart = time.time() - time.monotonic()
 
@@ -77,7 +77,6 @@ class Pulse:
                 try:
                     await loop.run_in_executor(self._app.threads, self._beat, events, ledger)
                 except (KafkaException, BufferError, TimeoutError) as exc:
-                    self._doubtful = True
                     metrics.UNPROVEN.inc()
                     log.warning("no heartbeat: %s", describe(exc))
                 except Exception as exc:  # a defect: Faust would end the app, and name whatever it cancels first
@@ -95,8 +94,6 @@ class Pulse:
 
     def _beat(self, events: Positions, ledger: Positions) -> None:
         self._connect()
-        if self._doubtful:
-            self._look_again()
         self._mind_the_clock()
         ends: tuple[int, ...] | None = None
         vector = self._edges.bound(event_vector(events)) if events else {}
@@ -193,30 +190,21 @@ class Pulse:
 
     def _ends(self) -> tuple[int, ...]:
         """The end of every ledger partition, now."""
-        wanted = {TopicPartition(self._names[LEDGER], q): OffsetSpec.latest() for q in range(self._ledger)}
-        asked = self._admin.list_offsets(wanted, request_timeout=TIMEOUT_S)
-        return tuple(asked[tp].result(TIMEOUT_S).offset for tp in sorted(asked, key=lambda tp: int(tp.partition)))
+        places = [(self._names[LEDGER], q) for q in range(self._ledger)]
+        told = self._log_ends.get(places)
+        return tuple(told[place] for place in places)
 
     def _connect(self) -> None:
         if self._connected:
             return
         quiet = {"log_level": 2}
         self._producer = Producer(self._settings.producer(**{"linger.ms": 1, **quiet}))
-        self._admin = AdminClient({**self._settings.librdkafka(), **quiet})
+        self._log_ends = LogEnds(lambda: AdminClient({**self._settings.librdkafka(), **quiet}))
         unused = {"group.id": "progress-unused", "fetch.wait.max.ms": 20, **quiet}  # no group is joined
         self._reports = Consumer(self._settings.consumer(**unused))
         self._read_back()
         self._edges = EdgeWatch(self._settings)
         self._connected = True
-
-    def _look_again(self) -> None:
-        """Ask who leads the ledger.
-
-        `list_offsets` goes by the leader epochs it knows and does not ask anew when a broker that restarted refuses
-        them (FENCED_LEADER_EPOCH): left alone, all lists would be stale until its metadata expire, in five minutes.
-        """
-        self._admin.list_topics(self._names[LEDGER], timeout=TIMEOUT_S)
-        self._doubtful = False
 
     def _read_back(self) -> None:
         """Start reading reports a minute ago: a partition that came to us needs those that still wait."""

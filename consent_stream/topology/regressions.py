@@ -22,12 +22,13 @@ import time
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from consent_stream.domain.policy import Policy
 from consent_stream.engine import EngineError, SliceApp, describe, fail_stop
 from consent_stream.engine.outbox import Effects, FencedOutbox
 from consent_stream.engine.partition import Partition
+from consent_stream.logends import LogEnds
 from consent_stream.settings import Settings
 from consent_stream.topology import metrics
 from consent_stream.topology.fold import Folder
@@ -98,7 +99,6 @@ class Regressions:
         self._mine: dict[tuple[str, bytes], int] = {}  # repairs that will be read back
         self._consumer: Any = None
         self._before: dict[int, int] = {}
-        self._doubtful = False  # leaders may have changed, and `list_offsets` does not ask anew by itself (`pulse`)
 
     async def run(self) -> None:
         """Look until the app stops."""
@@ -108,8 +108,7 @@ class Regressions:
             if self._app.fence and (owned := self._owned()):
                 try:
                     spent = await loop.run_in_executor(self._app.threads, self._look, owned)
-                except (KafkaException, TimeoutError) as exc:
-                    self._doubtful = True
+                except KafkaException as exc:
                     log.warning("lists are not read back: %s", describe(exc))
                 except Exception as exc:  # a defect, or a fault of the owner's own producer
                     fail_stop(exc)
@@ -131,9 +130,6 @@ class Regressions:
         began = time.thread_time()
         quiet, self._before = owned == self._before, owned
         self._follow(owned)
-        if self._doubtful:
-            self._admin.list_topics(timeout=TIMEOUT_S)
-            self._doubtful = False
         self._set_marks(owned)
         self._read(began + (AT_ONCE_S * 20 if quiet else AT_ONCE_S))
         self._close_marks()
@@ -150,10 +146,10 @@ class Regressions:
         if self._consumer is None:
             over = {"group.id": self._group, "fetch.wait.max.ms": 500, "queued.max.messages.kbytes": 4096}
             self._consumer = Consumer(self._settings.consumer(**over, **{"log_level": 2}))
-            self._admin = AdminClient({**self._settings.librdkafka(), "log_level": 2})
+            self._log_ends = LogEnds(lambda: AdminClient({**self._settings.librdkafka(), "log_level": 2}))
         new = sorted(wanted - self._stretches.keys())
         committed = self._consumer.committed([TopicPartition(*place) for place in new], timeout=TIMEOUT_S)
-        ends = self._ends(new)
+        ends = self._log_ends.get(new) if new else {}
         kept = {place: each for place, each in self._stretches.items() if place in wanted}
         for each in committed:
             place = each.topic, each.partition
@@ -167,16 +163,10 @@ class Regressions:
         self._suspects = {q: found for q, found in self._suspects.items() if q in owned}
         self._consumer.assign([TopicPartition(*place, stretch.at) for place, stretch in kept.items()])
 
-    def _ends(self, places: list[Place]) -> dict[Place, int]:
-        asked = self._admin.list_offsets(
-            {TopicPartition(*place): OffsetSpec.latest() for place in places}, request_timeout=TIMEOUT_S
-        )
-        return {(tp.topic, tp.partition): future.result(TIMEOUT_S).offset for tp, future in asked.items()}
-
     def _set_marks(self, owned: dict[int, int]) -> None:
         """`owned` was asked before: whatever is proven there lies before the ends that are told now."""
         places = [place for place, stretch in self._stretches.items() if stretch.mark is None]
-        for place, end in (self._ends(places) if places else {}).items():
+        for place, end in (self._log_ends.get(places) if places else {}).items():
             self._stretches[place].mark = Mark(end, owned[place[1]])
 
     def _read(self, until: float) -> None:
@@ -251,7 +241,8 @@ class Regressions:
         for about, version in found.items():
             own, value = right.get(about, (UNREAD, b""))
             if own == UNREAD:
-                log.error("%s/%d: the ledger alone cannot tell what a key must say", names[about[0]], part.number)
+                place = {"topic": names[about[0]], "partition": part.number, "key": about[1].hex()}
+                log.error("%s/%d: the ledger alone cannot tell what a key must say", *names_of(place), extra=place)
             elif version < own:
                 effects.add(names[about[0]], about[1], value, part.number, None)
                 repaired[about] = own

@@ -23,6 +23,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "settings": (set(), {"faust"}),
     "keyfile": (set(), set()),
     "logthrottle": (set(), set()),
+    "logs": ({"logthrottle"}, {"orjson"}),
     "logends": (set(), {"confluent_kafka"}),
     "policyfile": ({"settings", "domain"}, set()),
     "topics": ({"settings", "wire"}, {"confluent_kafka"}),
