@@ -112,6 +112,8 @@ class Log:
         for p, records in sorted(self.topics[topic.full()].items()):
             if only is None or p in only(COUNT):
                 self.looked_at.append((topic.full(), p))
+                if told is not None:
+                    told(len(records), len(records))
                 yield list(records)
 
     def history(self, monkeypatch: pytest.MonkeyPatch, *keys: bytes, **more: Any) -> History:

@@ -1,12 +1,30 @@
 """`consent-stream why` as a command: what is shown, what is refused, and that no address is in it."""
 
 import json
+from contextlib import nullcontext
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+import consent_stream
 from consent_stream.cli import main
+from consent_stream.commands.why_report import COMES_TO
 from consent_stream.inspection import whyread
+from consent_stream.inspection.whychain import (
+    Chain,
+    Change,
+    Event,
+    FactTold,
+    GateTold,
+    Link,
+    ListRecord,
+    Part,
+    Permission,
+    SendTold,
+    Subject,
+)
 from consent_stream.wire.control import encode_keys
 from consent_stream.wire.stops import Stop
 from consent_stream.wire.topics import LEDGER
@@ -148,3 +166,19 @@ def test_what_others_wrote_moves_no_terminal(log, keys):
     told = why("--email", "ana@example.com", "--keys", keys)
     assert "\x1b" not in told.stdout
     assert "[2Jgone [red]" in told.stdout
+
+
+def test_who_asks_it_to_stop_gets_no_half_answer(log, keys, monkeypatch):
+    """Ctrl-C and SIGTERM are looked at between two batches."""
+    monkeypatch.setattr("consent_stream.commands.why.asked_to_stop", lambda: nullcontext(lambda: 143))
+    told = why("--email", "ana@example.com", "--keys", keys, "--json")
+    assert (told.exit_code, told.stdout, told.stderr) == (143, "", "")
+
+
+def test_the_shape_of_the_json_is_documented_name_by_name():
+    text = (Path(consent_stream.__file__).parents[1] / "docs" / "why.md").read_text()
+    for record in (Chain, Subject, Permission, Event, FactTold, Link, Part, Change, ListRecord, GateTold, SendTold):
+        for field in fields(record):
+            assert f"`{field.name}`" in text, f"docs/why.md does not tell {record.__name__}.{field.name}"
+    for came in COMES_TO:
+        assert f"`{came}`" in text
