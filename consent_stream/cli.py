@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "stats": ("stats", "How many stand how on the lists now, and how many changed."),
     "why": ("why", "Why somebody may be sent something, or not: event, fact, list, gates, messages."),
     "quarantine": ("quarantine", "What was not understood: list it, show it, put it back, be done with it."),
+    "report": ("report", "Counts of a month that single nobody out."),
     "late-sends": ("late_sends", "Messages handed over after their withdrawal could be obeyed."),
     "simulate": ("simulate", "Run scenario files without a broker."),
 }

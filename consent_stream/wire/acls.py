@@ -131,9 +131,9 @@ def _texter(prefix: str) -> Iterator[Rule]:
 
 
 def _analytics(prefix: str) -> Iterator[Rule]:
-    yield from _topics(prefix, [STATE, CHANGES, LEDGER, SENDS, CONTROL, *LISTS], "read", "describe")
+    yield from _topics(prefix, [STATE, CHANGES, LEDGER, SENDS, CONTROL, PROGRESS, *LISTS], "read", "describe")
     yield Rule("group", f"{prefix}analytics-", "prefixed", "read")
-    yield from _unjoined("control", "inspection")  # `export`
+    yield from _unjoined("control", "inspection")  # `export`, `report`
 
 
 def _oncall(prefix: str) -> Iterator[Rule]:
