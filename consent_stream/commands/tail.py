@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ CHANNELS = ("email", "sms", "sharing", "contact")
 # A quarantined record is nobody's: only its code, stage, topic and key are known.
 NOT_OF_QUARANTINE = ("tenants", "channels", "purposes", "types")
 GRACE = 2_000_000  # microseconds after --until in which a record may still arrive
+SKEW = 3_600_000_000  # microseconds by which the clocks of those who write may differ
+WHOLE = 38  # hex digits of a subject key
 
 
 class Unanswered(click.ClickException):
@@ -134,13 +136,24 @@ def tail(
 
     try:
         generation = active_generation(settings)
-        following = Following(settings, topic, generation, since=wanted.since, live=live, say=_say)
+        only = _partitions(wanted.key, topic)
+        following = Following(settings, topic, generation, since=wanted.since, live=live, say=_say, only=only)
         with asked_to_stop() as asked:
             return _show(following, wanted, most, show, asked)
     except (Unreachable, Unread, WireError) as error:
         raise Unanswered(str(error)) from error
     except KafkaException as error:
         raise Unanswered(f"Kafka did not answer, or refused: {error.args[0].str()}") from error
+
+
+def _partitions(key: str, topic: Topic) -> Callable[[int], Container[int]] | None:
+    """Where the records of one whole key lie; a quarantined record lies anywhere."""
+    from consent_stream.inspection.placement import partition_of
+    from consent_stream.wire.topics import QUARANTINE
+
+    if len(key) != WHOLE or topic is QUARANTINE:
+        return None
+    return lambda count: {partition_of(bytes.fromhex(key), count)}
 
 
 def _show(
@@ -161,9 +174,16 @@ def _show(
             left = None if left is None else left - len(rows)
             if asked() or left == 0:
                 break
-            if wanted.until is not None and not following.catching_up and not batch and _now() > wanted.until + GRACE:
+            if wanted.until is not None and _beyond(wanted.until, batch, following.catching_up):
                 break
     return 0
+
+
+def _beyond(until: int, batch: list[Message], catching_up: bool) -> bool:
+    """Whether nothing more can come that was written before."""
+    if batch:
+        return bool(batch[-1].timestamp()[1] * 1000 > until + SKEW)
+    return not catching_up and _now() > until + GRACE
 
 
 def _rows(following: Following, batch: list[Message], wanted: Wanted) -> Iterable[Row]:

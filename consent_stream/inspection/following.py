@@ -6,7 +6,7 @@ Kafka may go away meanwhile: that is said, and when it is back, and nothing is l
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Container, Generator
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -34,11 +34,20 @@ Say = Callable[[str], None]
 class Following:
     """since: microseconds; None is from now on with `live`, else from the beginning. live: do not end at the end.
 
-    say: is told in one line when Kafka goes away or comes back, and what is missing. Errors: Unread.
+    only: which partitions, of so many; None for all. say: is told in one line when Kafka goes away or comes back, and
+    what is missing. Errors: Unread.
     """
 
     def __init__(
-        self, settings: Settings, topic: Topic, generation: int, *, since: int | None, live: bool, say: Say
+        self,
+        settings: Settings,
+        topic: Topic,
+        generation: int,
+        *,
+        since: int | None,
+        live: bool,
+        say: Say,
+        only: Callable[[int], Container[int]] | None = None,
     ) -> None:
         self.topic, self.name, self._live, self._say = topic, topic.full(settings.topic_prefix, generation), live, say
         self._refused: str | None = None
@@ -49,6 +58,9 @@ class Following:
         except BaseException:
             self._reader.close()
             raise
+        if only is not None:
+            wanted = only(len(spans))
+            spans = {p: span for p, span in spans.items() if p in wanted}
         from_now = live and since is None
         self._next = {p: end if from_now else start for p, (start, end) in spans.items()}
         self._ends = {p: end for p, (_, end) in spans.items()}

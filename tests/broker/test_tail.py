@@ -15,6 +15,7 @@ from consent_stream.cli import main
 from consent_stream.commands.tail_lines import text_of
 from consent_stream.dev.leash import leashed
 from consent_stream.domain.standing import BLANK
+from consent_stream.inspection.placement import partition_of
 from consent_stream.inspection.records import Row
 from consent_stream.inspection.timeorder import TimeOrder
 from consent_stream.settings import Settings
@@ -111,13 +112,15 @@ def test_a_line_for_people_tells_all_and_no_address(topics):
 
 def test_filters_on_the_command_line(topics):
     for n, tenant in enumerate(("acme", "globex", "hooli")):
-        topics.change(tenant, tenant, at=AT + n * 1_000_000)
+        topics.change(tenant, tenant, partition=partition_of(KEY, 4), at=AT + n * 1_000_000)
     topics.proven()
     for arguments, wanted in (
         (("--tenant", "globex"), ["globex"]),
         (("--tenant", "acme", "--tenant", "hooli"), ["acme", "hooli"]),
         (("--key", KEY.hex()[:16].upper(), "--kind", "tighter"), ["acme", "globex", "hooli"]),
         (("--key", "0163"), []),
+        (("--key", KEY.hex()), ["acme", "globex", "hooli"]),
+        (("--key", KEY.hex()[:-1]), ["acme", "globex", "hooli"]),
         (("--reason", "complaint"), []),
     ):
         assert ids(topics.tail("--no-follow", "--json", *arguments)) == wanted
