@@ -2,6 +2,7 @@
 
 from prometheus_client import REGISTRY, Counter, Gauge
 
+from consent_stream.topology.doubts import Doubts
 from consent_stream.topology.speaking import Lags, Speaking
 
 EVENTS = Counter("consent_events_total", "Records taken from consent.events.")
@@ -12,6 +13,7 @@ CHANGED = Counter("consent_keys_changed_total", "Rows of subject keys written.")
 REGRESSIONS = Counter("consent_regressions_total", "Older records over newer ones that were repaired.", ["list"])
 UNPROVEN = Counter("consent_heartbeats_unproven_total", "Heartbeats or reports that the broker did not take.")
 READY = Gauge("consent_worker_ready", "1 while every owned partition is restored.")
-SPEAKING, LAGS = Speaking(), Lags()
+SPEAKING, LAGS, DOUBTS = Speaking(), Lags(), Doubts()
 REGISTRY.register(SPEAKING)
 REGISTRY.register(LAGS)
+REGISTRY.register(DOUBTS)

@@ -95,6 +95,8 @@ def _any_worker(prefix: str) -> Iterator[Rule]:
 def _intake(prefix: str) -> Iterator[Rule]:
     yield from _any_worker(prefix)
     yield from _topics(prefix, [EVENTS, EDGES], "read")
+    # What may be a withdrawal and was not understood is an alarm until somebody has looked at it.
+    yield from _topics(prefix, [QUARANTINE, AUDIT], "read")
 
 
 def _state(prefix: str) -> Iterator[Rule]:

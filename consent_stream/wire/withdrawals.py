@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from consent_stream.domain.events import qualify, read_type
@@ -54,6 +54,14 @@ def may_be_withdrawal(code: str, stage: str, value: bytes | None, events: Collec
         return bool(value) and _unread(value or b"")
     refused = [event for index, event in enumerate(found) if not events or index in events]
     return any(map(_event, refused or found))
+
+
+def of_record(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> bool:
+    """The same of a record as it lies in the topic."""
+    told = {name: (raw or b"").decode(errors="replace") for name, raw in headers if name.startswith("consent-error-")}
+    events = [each for each in told.get("consent-error-events", "").split(",") if each.isascii() and each.isdigit()]
+    code, stage = (told.get(f"consent-error-{name}", "?") for name in ("code", "stage"))
+    return may_be_withdrawal(code, stage, value, [int(each) for each in events if len(each) < 9])
 
 
 def _unread(value: bytes) -> bool:

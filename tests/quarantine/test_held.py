@@ -14,7 +14,8 @@ from consent_stream.domain.policy import Policy
 from consent_stream.inspection.masked import described, masked
 from consent_stream.inspection.quarantine import Held, Wanted, destination, fields, held
 from consent_stream.wire.ledger import encode_fact
-from consent_stream.wire.records import LARGEST_KEPT, error_headers, fit_for_quarantine
+from consent_stream.wire.records import error_headers, fit_for_quarantine
+from consent_stream.wire.topics import LARGEST_KEPT
 from tests.topology.made_up import NOON, POLICY, event, facts_of, granted, take
 
 ANA = "ana.marker@example.com"

@@ -31,9 +31,9 @@ def test_a_place_has_the_last_mark_that_is_of_it(said: list[tuple[list[tuple[int
     for places, at in said:
         marks.note(encode_mark(mark(DROPPED, *places, at=at)))
     for place in [(p, offset) for p in range(4) for offset in range(41)]:
-        at = [at for places, at in said if place in places and at >= written]
+        whens = [when for places, when in said if place in places and when >= written]
         found = marks.of(place, written)
-        assert (found and found.at) == (max(at) if at else None)
+        assert (found and found.at) == max(whens, default=None)
 
 
 def test_what_was_only_begun_marks_nothing() -> None:

@@ -25,7 +25,14 @@ ALL = {topic.name for topic in TOPICS}
 # Written by hand, so that a slip in the declaration is seen.
 READS = {
     "edge": {"sms.replies"},
-    "intake": {"consent.events", "consent.control", "consent.progress", "consent.edges"},
+    "intake": {
+        "consent.events",
+        "consent.control",
+        "consent.progress",
+        "consent.edges",
+        "consent.quarantine",
+        "consent.audit",
+    },
     "state": {*LIST, "consent.ledger", "consent.state", "consent.control", "consent.progress"},
     "worker": {
         *LIST,
@@ -35,6 +42,8 @@ READS = {
         "consent.control",
         "consent.progress",
         "consent.edges",
+        "consent.quarantine",
+        "consent.audit",
     },
     "gate": {*LIST, "consent.control"},
     "mailer": {*LIST, "consent.control"},

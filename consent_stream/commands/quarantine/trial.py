@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from consent_stream.domain.facts import Restriction
 from consent_stream.domain.policy import Policy
+from consent_stream.inspection.partwords import sort_of
 from consent_stream.inspection.quarantine import Held
-from consent_stream.inspection.records import sort_of
 from consent_stream.topology.intake import take_in
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.keys import ROOT_KEY_BYTES, Keyring
