@@ -110,7 +110,7 @@ def _serve(settings: Settings, door: socket.socket, access: Access, drain: float
     def look(sought: Sought, tell: Tell) -> Any:
         from consent_stream.console.person import look_up
 
-        return look_up(settings, sought, now(), tell)
+        return look_up(settings, reader.keyring, sought, tell)
 
     reader, model = Reader(_keyring(settings)), Model()
     with closing(Jobs(look, now)) as jobs, closing(Follower(settings, model, now)) as follower:

@@ -1,7 +1,8 @@
 """Reads Kafka into the model, on one thread: it joins no group and writes nothing.
 
 Two consumers, so that two days of changes do not hold up the words of this second: `live` (progress, gates, edges,
-control) and `past` (changes, quarantine). Whatever Kafka refuses is kept in the model as one line and tried again.
+control) and `past` (changes, quarantine, the audit that marks what is in it). Whatever Kafka refuses is kept in the
+model as one line and tried again.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from typing import Any
@@ -24,6 +26,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consent_stream.console.model import Group, Model, Reading, Worker
 from consent_stream.console.optouts import HOUR, HOURS
+from consent_stream.inspection.quarantine import held_of
 from consent_stream.inspection.topicread import Unread, consumer, partitions
 from consent_stream.settings import Settings
 from consent_stream.topics import Unreachable, active_generation
@@ -32,6 +35,7 @@ from consent_stream.wire.change import decode_change
 from consent_stream.wire.edges import decode_edge
 from consent_stream.wire.gate_report import decode_report
 from consent_stream.wire.topics import (
+    AUDIT,
     CHANGES,
     CONTROL,
     EDGES,
@@ -92,7 +96,7 @@ class Follower:
             except (KafkaException, Unread, Unreachable, WireError, BufferError, TimeoutError) as error:
                 self._troubled(error)
             except Exception as error:  # a defect: pages go on and say how old their figures are
-                log.exception("the console's reader failed")
+                log.error("the reader failed: %s at %s", type(error).__name__, _where(error))  # its text may quote
                 self._troubled(error)
             self._stop.wait(AGAIN_S)
 
@@ -112,7 +116,11 @@ class Follower:
         live_spans = self._assign(
             live, generation, {topic: None for topic in FOLLOWED} | {PROGRESS: now - PROGRESS_BACK}
         )
-        spans = self._assign(past, generation, {CHANGES: now - HOURS * HOUR, QUARANTINE: now - QUARANTINE_BACK})
+        spans = self._assign(
+            past,
+            generation,
+            {CHANGES: now - HOURS * HOUR, QUARANTINE: now - QUARANTINE_BACK, AUDIT: now - QUARANTINE_BACK},
+        )
         ends = _Ends(self._settings, admin, generation)
         with self._model.lock:
             self._model.begin(generation)
@@ -189,9 +197,10 @@ class Follower:
                 model.control.take(message.key(), value)
             elif name == CHANGES.full(prefix, generation):
                 model.optouts.add(decode_change(value or b""))
+            elif name == AUDIT.full(prefix):
+                model.quarantined.note(value)
             else:
-                place = (message.partition(), message.offset())
-                model.quarantined.add(place, message.timestamp()[1] * 1000, message.headers() or [], value)
+                model.quarantined.add(held_of(message))
         except WireError:
             model.unreadable[name] += 1
 
@@ -276,6 +285,11 @@ def _group(settings: Settings, admin: AdminClient, generation: int) -> Group:
 
 def _open(settings: Settings) -> Any:
     return closing(consumer(settings))
+
+
+def _where(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "?"
 
 
 def _line(error: Exception) -> str:

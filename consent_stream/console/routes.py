@@ -126,7 +126,7 @@ class _Pages:
 
     async def quarantine(self, request: web.Request) -> web.StreamResponse:
         """Counts and coordinates."""
-        found = views.quarantine(self.model, request.query.get("code"))
+        found = views.quarantine(self.model, self.console.clock(), request.query.get("code"))
         return self._page(request, "quarantine", "Quarantine", **found)
 
     async def search(self, request: web.Request) -> web.StreamResponse:

@@ -17,11 +17,12 @@ from typing import Generic, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaException
 
-from consent_stream.domain.nodes import PURPOSES
-from consent_stream.gate.question import Asked, subjects
+from consent_stream.domain.nodes import PURPOSES, valid_scope
+from consent_stream.inspection.late import Case
 from consent_stream.inspection.topicread import Unread
+from consent_stream.inspection.whyread import Asked, NoKey, case_for
 from consent_stream.topics import Unreachable
-from consent_stream.wire.keys import SUBJECT_KEY_BYTES, Keyring, UnknownTenantKey
+from consent_stream.wire.keys import Keyring
 
 log = logging.getLogger(__name__)
 AT_ONCE = 2  # readers of the log
@@ -31,21 +32,16 @@ MOST_KEPT = 50
 KINDS = {"email": "Mail address", "phone": "Phone number", "contact": "Contact id", "key": "Subject key (hex)"}
 CHANNELS = ("email", "sms", "sharing")
 NO_ADDRESS = "That is no address, number, contact or key that can be looked up."
-NO_KEY = "The key file has no key of that tenant."
-SUBJECTS = (b"\x01a", b"\x01c")  # how keys of addresses and contacts begin
+NO_KEY = "There is no key material for that tenant in the console's key file, or that is no contact or key."
 T = TypeVar("T")
 Tell = Callable[[str, int, int], None]
 
 
 class Sought(NamedTuple):
-    """Who is looked up, and for which question. asked: the keys of the person, as a gate asks for them."""
+    """Who is looked up, and for which question, by subject keys alone. cautions: why that may not be all of them."""
 
-    tenant: str
-    kind: str
-    asked: Asked
-    purpose: str
-    channel: str
-    scope: str
+    case: Case
+    cautions: tuple[str, ...]
 
 
 class BadForm(ValueError):
@@ -56,8 +52,7 @@ class Reader:
     """Reads forms; an address goes no further than this."""
 
     def __init__(self, keyring: Keyring) -> None:
-        self._keyring = keyring
-        self._subjects = subjects(keyring)
+        self.keyring = keyring
 
     def __call__(self, form: Mapping[str, str]) -> Sought:
         """What a form asks. Errors: BadForm."""
@@ -65,36 +60,19 @@ class Reader:
         purpose, scope = form.get("purpose", ""), form.get("scope", "").strip() or "*"
         if not tenant or not said or kind not in KINDS:
             raise BadForm("Give a tenant, and whom to look up.")
-        if purpose not in PURPOSES:
-            raise BadForm("Choose one of the purposes.")
+        if purpose not in PURPOSES or not valid_scope(scope):
+            raise BadForm("Choose one of the purposes, and a scope such as news/weekly, or * for all.")
         channel = form.get("channel") or ("sms" if kind == "phone" else "email")
         if channel not in CHANNELS:
             raise BadForm("Choose one of the lists.")
-        return Sought(tenant, kind, self._asked(tenant, kind, said), purpose, channel, scope)
-
-    def _asked(self, tenant: str, kind: str, said: str) -> Asked:
-        if kind == "key":
-            return _bare(said)
+        given = {"keys": (said,)} if kind == "key" else {kind: said}
         try:
-            if kind == "contact":  # alone: all that its person said, under any address
-                return Asked(tuple(self._keyring.all(tenant, "contact", said)))
-            email, phone = (said, None) if kind == "email" else (None, said)
-            found = self._subjects(tenant, email, phone, None, None, None)
-        except (UnknownTenantKey, UnicodeEncodeError):
+            case, cautions = case_for(Asked(tenant, channel, purpose=purpose, scope=scope, **given), self.keyring)
+        except NoKey:
             raise BadForm(NO_KEY) from None
-        if found.fault:
-            raise BadForm(NO_KEY if found.fault == "unknown_tenant_key" else NO_ADDRESS)
-        return found
-
-
-def _bare(text: str) -> Asked:
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        key = b""
-    if len(key) != SUBJECT_KEY_BYTES or key[:2] not in SUBJECTS:
-        raise BadForm(NO_ADDRESS)
-    return Asked((key,), bare=True)
+        if not case.keys:
+            raise BadForm(NO_ADDRESS)
+        return Sought(case, tuple(cautions))
 
 
 @dataclass
@@ -169,7 +147,7 @@ class Jobs(Generic[T]):
             job.found = self._look(job.sought, tell)
         except _Ended:
             job.trouble = "The console ended."
-        except (Unread, Unreachable) as error:
+        except (Unread, Unreachable, NoKey) as error:
             job.trouble = " ".join(str(error).split())
         except KafkaException as error:
             job.trouble = f"Kafka did not answer, or refused: {error.args[0].str()}"

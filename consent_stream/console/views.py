@@ -92,8 +92,16 @@ def optouts(model: Model, now: int, channel: str) -> dict[str, Any]:
     return {"sheet": sheet, "plot": plot, "hours": hours, "channel": channel, "lists": LISTS}
 
 
-def quarantine(model: Model, code: str | None) -> dict[str, Any]:
-    """What lies in quarantine: counts, then coordinates."""
+def quarantine(model: Model, now: int, code: str | None) -> dict[str, Any]:
+    """What lies in quarantine: what may be a withdrawal, counts, then coordinates."""
     with model.lock:
         found = model.quarantined
-        return {"codes": found.by_code(), "rows": found.rows(code), "code": code, "total": found.counts.total()}
+        doubts = found.open_doubts()
+        return {
+            "codes": found.by_code(),
+            "rows": found.rows(code),
+            "code": code,
+            "total": found.counts.total(),
+            "doubts": len(doubts),
+            "oldest": max(0, now - doubts[0].at) / 1e6 if doubts else None,
+        }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from consent_stream.console.model import Group, Model, Worker
 from consent_stream.domain.standing import BLANK, Standing
+from consent_stream.inspection.quarantine import held
 from consent_stream.wire.change import Change
 from consent_stream.wire.control import Active, Partitions, encode_active, encode_partitions, encode_policy
 from consent_stream.wire.edges import EdgeBeat
 from consent_stream.wire.gate_report import GateReport
+from consent_stream.wire.marks import DROPPED, Mark, encode_mark
 from consent_stream.wire.stops import Stop, encode_stop
 from consent_stream.wire.topics import CHANGES, EVENTS, LEDGER, QUARANTINE
 from consent_stream.wire.vector import Point, Progress, Vector
@@ -52,12 +54,13 @@ def change(
     return made._replace(**over)
 
 
-def headers(code: str, stage: str = "intake", place: tuple[str, int, int] = ("consent.events", 1, 42)) -> list:
+def headers(
+    code: str, stage: str = "intake", place: tuple[str, int, int] = ("consent.events", 1, 42)
+) -> tuple[tuple[str, bytes], ...]:
     topic, partition, offset = place
     told = {"code": code, "stage": stage, "topic": topic, "partition": partition, "offset": offset}
-    return [("content-type", b"application/json")] + [
-        (f"consent-error-{name}", str(value).encode()) for name, value in told.items()
-    ]
+    ours = ((f"consent-error-{name}", str(value).encode()) for name, value in told.items())
+    return (("content-type", b"application/json"), *ours)
 
 
 def ends(events: int = 500) -> dict[str, dict[int, int]]:
@@ -97,7 +100,8 @@ def filled(*, stopped: bool = False) -> Model:
     _two_days(model)
     for at in range(3):
         code = ("not_cloudevent", "unknown_type", "not_cloudevent")[at]
-        model.quarantined.add((0, 40 + at), NOW - at * HOUR, headers(code), b'{"to": "ana@example.com"}')
+        model.quarantined.add(held((0, 40 + at), NOW - at * HOUR, None, b"unsubscribe ana@example.com", headers(code)))
+    model.quarantined.note(encode_mark(Mark(DROPPED, NOW, "ops", "a test", ((0, 42),))))
     model.caught_up = True
     model.hear(NOW - S)
     return model

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from consent_stream.console import person
 from consent_stream.console.search import Sought, Tell
+from consent_stream.inspection import whyread
 from consent_stream.settings import Settings
 from tests.console.made import S, report, vector
 from tests.inspection.log import Log
@@ -46,9 +48,11 @@ def looking(monkeypatch: pytest.MonkeyPatch, log: Log) -> Callable[[Sought, Tell
         report("mta-1", written=LATER - S, **there),
         report("mta-2", written=LATER - S, applied=vector(0, NOON), settled=vector(0, NOON)),
     ]
-    monkeypatch.setattr(person, "read_reports", lambda _: iter(gates))
+    monkeypatch.setattr(whyread, "read_reports", lambda _: iter(gates))
+    monkeypatch.setattr(whyread, "time", SimpleNamespace(time_ns=lambda: LATER * 1000))
+    monkeypatch.setattr(person, "check_keys", lambda *_: None)
 
     def look(sought: Sought, tell: Tell) -> Any:
-        return person.look_up(Settings(), sought, LATER, tell)
+        return person.look_up(Settings(), log.keys, sought, tell)
 
     return look

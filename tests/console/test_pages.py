@@ -130,7 +130,9 @@ def test_a_list_that_is_none():
 def test_quarantine_by_code(show):
     text = show("/quarantine")
     assert "<strong>3</strong> records" in text
-    assert "consent.events:1:42" in text
+    assert "consent.events 1:42" in text
+    assert "may be a withdrawal" in text
+    assert "dropped by ops" in text
     assert ANA not in text
     only = show("/quarantine?code=unknown_type")
     assert "0:41" in only

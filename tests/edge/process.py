@@ -32,6 +32,8 @@ class Answer:
 class EdgeProcess:
     """One edge of a deployment; `start` may be called again after its end, with the same data directory."""
 
+    command = "edge"
+
     def __init__(self, deployment: Deployment, name: str = "edge", *arguments: str, **environment: str) -> None:
         self.deployment, self.name, self.arguments = deployment, name, arguments
         self.environment = {**deployment.environment(f"data-{name}"), **environment}
@@ -41,7 +43,7 @@ class EdgeProcess:
     def start(self, *more: str) -> EdgeProcess:
         """Until it says `ready`."""
         arguments = [*self.arguments, *more, "--port", str(self.port)]
-        command = leashed([sys.executable, "-m", "consent_stream", "edge", *arguments])
+        command = leashed([sys.executable, "-m", "consent_stream", self.command, *arguments])
         err = (self.deployment.folder / f"{self.name}.err").open("ab")
         with err:
             self.process = subprocess.Popen(
