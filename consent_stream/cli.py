@@ -4,6 +4,7 @@ A core install has no Faust, and `--help` must be quick, so a command's module i
 Every module in the table holds a click command named `command`.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,10 @@ import click
 
 from consent_stream import __version__
 from consent_stream.keyfile import KeyFileError
+from consent_stream.logs import as_json
 from consent_stream.settings import SettingsError
+
+log = logging.getLogger(__name__)
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "The whole story on the embedded broker; ends by itself."),
@@ -134,7 +138,11 @@ def _what_is_missing(error: ModuleNotFoundError) -> str:
 
 
 def _said(text: str, code: int) -> int:
-    click.echo("consent-stream: " + " ".join(text.split()), err=True)
+    line = " ".join(text.split())
+    if as_json():
+        log.error(line, extra={"exit": code})
+    else:
+        click.echo(f"consent-stream: {line}", err=True)
     return code
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 EVERY_S = 30.0
-LIBRARIES = ("aiokafka", "faust", "mode")
+LIBRARIES = ("aiokafka", "faust", "mode", "opentelemetry", "urllib3")
 LIBRDKAFKA = "consent_stream.engine.kafka"  # its lines go there, all under one template: the first value is their kind
 MOST_KINDS = 1000  # a library that formats its lines itself makes each of them a kind
 

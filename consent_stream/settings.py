@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 
+LOG_FORMATS = ("text", "json")
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
@@ -50,7 +51,7 @@ class Settings:
     """Where Kafka is, how to speak to it, and where our own files are. Checked when made.
 
     bootstrap: `HOST:PORT[,HOST:PORT…]`. policy, keys: TOML files. data_dir: state of a worker, replica of a gate.
-    sender: what a mailer is called in `consent.sends`; its host by default.
+    sender: what a mailer is called in `consent.sends`; its host by default. log_format: one of LOG_FORMATS.
     sasl_password_file: its first line is the password, as secrets are mounted into containers; not readable by others.
     insecure: permits plaintext off loopback; it never turns certificate checks off.
 
@@ -64,6 +65,7 @@ class Settings:
     topic_prefix: str = ""
     worker_id: str | None = None
     sender: str | None = None
+    log_format: str = "text"
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str | None = None
     sasl_username: str | None = None
@@ -97,6 +99,8 @@ class Settings:
                 raise SettingsError(
                     name, f"{value!r}: letters, digits and . _ - only, at most {LONGEST_PREFIX} of them"
                 )
+        if self.log_format not in LOG_FORMATS:
+            raise SettingsError("log_format", f"{self.log_format!r} is none of {', '.join(LOG_FORMATS)}")
         if self.sasl_password_file is not None:
             self._read_password(self.sasl_password_file)
         self._check_security()
@@ -236,6 +240,8 @@ def _typed(name: str, value: Any) -> Any:
         return value.lower() in YES
     if name in ("security_protocol", "sasl_mechanism"):
         return value.upper()
+    if name == "log_format":
+        return value.lower()
     return value
 
 

@@ -17,7 +17,6 @@ from confluent_kafka import KafkaException
 from consent_stream.control import publish_control
 from consent_stream.health import Health
 from consent_stream.keyfile import DEVELOPMENT_WARNING, load_keys
-from consent_stream.logthrottle import Throttle
 from consent_stream.policyfile import load_policy
 from consent_stream.settings import Settings, SettingsError
 from consent_stream.topics import (
@@ -118,7 +117,8 @@ def run_worker(
     @app.on_ready
     def ready(owned: Collection[Any]) -> None:
         of = f" of generation {chosen}" if chosen else ""
-        log.info("ready: %s on %d partitions%s", " and ".join(agents), len(owned), of)
+        found = {"stages": list(agents), "generation": chosen, "partitions": len(owned)}
+        log.info("ready: %s on %d partitions%s", " and ".join(agents), len(owned), of, extra=found)
         print("ready", flush=True)
 
     # A slice holds thousands of records, and memory of keys hundreds of thousands of objects, none of them in cycles:
@@ -172,19 +172,3 @@ def _wait_for_topics(settings: Settings, generation: int | None, simulated_time:
         except Unreachable as error:
             log.warning("%s; trying again", error)
             time.sleep(RETRY_S)
-
-
-def log_to_stderr(verbose: bool) -> None:
-    """One line per event, times in UTC; unless verbose, what libraries repeat only once in 30 s."""
-    logging.Formatter.converter = time.gmtime
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%S",
-    )
-    # It writes the first bytes of every response: of batches of events, and so addresses.
-    logging.getLogger("aiokafka.conn").setLevel(logging.INFO)
-    if not verbose:
-        for handler in logging.getLogger().handlers:
-            handler.addFilter(Throttle())

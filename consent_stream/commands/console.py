@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from consent_stream.commands.options import Seconds, settings_options
-from consent_stream.commands.serving import Refused, bound, log_to_stderr, say
+from consent_stream.commands.serving import Refused, bound, say
+from consent_stream.logs import log_to_stderr
 from consent_stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Proxies(click.ParamType):
 )
 @click.option("--drain", type=Seconds(), default=1.0, show_default=True, help="Between SIGTERM and no more requests.")
 @click.option("--access-log", is_flag=True, help="Log every request: method, resource, status, time.")
-@settings_options("keys")
+@settings_options("keys", "log_format")
 def command(
     settings: Settings,
     host: str,
@@ -90,7 +91,7 @@ def command(
       (umask 077; head -c 24 /dev/urandom | base64 > console.token)
       consent-stream console --keys keys.toml --token console.token
     """
-    log_to_stderr("console", access_log)
+    log_to_stderr("console", settings.log_format, requests=access_log)
     if settings.keys is None:
         raise SettingsError("keys", "people are looked up by them: the root key file, or one of derived keys")
     with bound(host, port) as door:

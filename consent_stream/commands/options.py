@@ -17,6 +17,7 @@ FLAGS = {
     "keys": "Root key file (TOML); see `keys new`.",
     "data_dir": "Where state is kept. Default: data.",
     "worker_id": "Static membership: a worker that comes back gets its partitions at once.",
+    "log_format": "The log on stderr: text, or json, an object a line. Default: text.",
     "security_protocol": f"One of {', '.join(SECURITY_PROTOCOLS)}.",
     "sasl_mechanism": f"One of {', '.join(SASL_MECHANISMS)}. The password: CONSENT_SASL_PASSWORD or …_PASSWORD_FILE.",
     "sasl_username": "Who we are to Kafka.",

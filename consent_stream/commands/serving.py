@@ -1,8 +1,7 @@
-"""What commands that serve HTTP have in common: the socket, what they say on stdout, their log."""
+"""What commands that serve HTTP have in common: the socket, what they say on stdout."""
 
 from __future__ import annotations
 
-import logging
 import socket
 import sys
 from collections.abc import Callable
@@ -38,12 +37,6 @@ def serving_metrics(where: str, serve: Callable[[str, int], int]) -> None:
         serve(host, port)
     except OSError as error:
         raise click.ClickException(f"--metrics {where}: {error.strerror or error}") from error
-
-
-def log_to_stderr(service: str, requests: bool) -> None:
-    """service: `edge` or `sidecar`, as its loggers are called. requests: each of them too."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger(f"consent_stream.{service}.requests").setLevel(logging.INFO if requests else logging.WARNING)
 
 
 def say(line: str) -> None:

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaException
 
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.serving import serving_metrics
+from consent_stream.logs import log_to_stderr
 from consent_stream.settings import Settings
 from consent_stream.topics import TopicsRefused
 from consent_stream.wire.avro import WireError
@@ -20,7 +21,7 @@ AGENTS = ("intake", "state")
 
 
 @click.command()
-@settings_options("policy", "keys", "data_dir", "worker_id")
+@settings_options("policy", "keys", "data_dir", "worker_id", "log_format")
 @click.option(
     "--agents",
     default=",".join(AGENTS),
@@ -79,9 +80,10 @@ def run(
     health: Health | None = None,
 ) -> None:
     """Be a worker until SIGTERM. Errors: ClickException in one line for what stands in the way of a start."""
-    from consent_stream.worker import log_to_stderr, run_worker
+    from consent_stream.engine import failure  # the worker extra
+    from consent_stream.worker import run_worker
 
-    log_to_stderr(verbose)
+    failure.formatter = log_to_stderr("worker", settings.log_format, worker=settings.worker_id, verbose=verbose)
     try:
         run_worker(settings, stages, generation=generation, simulated_time=simulated_time, health=health)
     except (TopicsRefused, WireError) as error:

@@ -144,7 +144,7 @@ class KafkaDoor(Door):
             if not self._all_proven(records):
                 return False
             self._spool.drop(segment)
-            log.info("%d events of the spool are sent", len(records))
+            log.info("%d events of the spool are sent", len(records), extra={"events": len(records)})
         return False
 
     def _all_proven(self, records: Sequence[Spooled]) -> bool:

@@ -103,7 +103,8 @@ class Spool:
         contents = read(segment.path)
         if contents.unread:
             # A write that was cut off was never promised; anything else is a disk that lost what it had.
-            log.warning("%s: %d bytes are no whole record", segment.path.name, contents.unread)
+            found = {"file": segment.path.name, "unread": contents.unread}
+            log.warning("%s: %d bytes are no whole record", segment.path.name, contents.unread, extra=found)
         return segment, contents.records
 
     def drop(self, segment: Segment) -> None:
@@ -127,7 +128,8 @@ class Spool:
             if records:
                 found.append(Segment(path, min(each.at for each in records), path.stat().st_size))
             else:
-                log.warning("%s: %d bytes and no whole record", path.name, unread)
+                found_here = {"file": path.name, "unread": unread}
+                log.warning("%s: %d bytes and no whole record", path.name, unread, extra=found_here)
                 path.unlink()
         return found
 

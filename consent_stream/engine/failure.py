@@ -31,6 +31,9 @@ FAIL_POINTS = frozenset(
     }
 )
 
+#: How the last line is written; by itself as text, the frames of the fault before it.
+formatter: logging.Formatter | None = None
+
 _lock = threading.Lock()
 _ending = threading.Lock()  # taken once, never given back
 _armed: str | None = None
@@ -64,13 +67,19 @@ def fail_stop(why: object) -> NoReturn:
     if not _ending.acquire(timeout=10.0):
         os._exit(EXIT_FAULT)  # the first one hangs, on a full pipe for example
     stream = sys.__stderr__ or sys.stderr
-    if isinstance(why, BaseException) and not isinstance(why, EngineError):
-        for line in traceback.format_tb(why.__traceback__):
-            stream.write(line)
-    stream.write(f"FAIL-STOP: {describe(why)}\n")
+    stream.write(_last_words(why) + "\n")
     stream.flush()
     logging.shutdown()
     os._exit(EXIT_FAULT)
+
+
+def _last_words(why: object) -> str:
+    words, fault = f"FAIL-STOP: {describe(why)}", why if isinstance(why, BaseException) else None
+    if formatter is not None:
+        seen = None if fault is None else (type(fault), fault, fault.__traceback__)
+        return formatter.format(logging.LogRecord(__name__, logging.CRITICAL, __file__, 0, words, None, seen))
+    frames = [] if fault is None or isinstance(fault, EngineError) else traceback.format_tb(fault.__traceback__)
+    return "".join(frames) + words
 
 
 def arm(spec: str | None) -> None:

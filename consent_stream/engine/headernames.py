@@ -66,6 +66,7 @@ class TolerantRecords(module.PartitionRecords):  # type: ignore[misc]
             self._tp.topic,
             self._tp.partition,
             self.next_fetch_offset,
+            extra={"topic": self._tp.topic, "partition": self._tp.partition, "offset": self.next_fetch_offset},
         )
         self._records = _Again(self._raw, self.next_fetch_offset)
         self._records_iterator = self._unpack_records()

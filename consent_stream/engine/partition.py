@@ -151,7 +151,8 @@ class Partition:
     def _move_aside(self, why: str) -> None:
         if self.path.exists():
             bad = self.path.with_name(f"{self.path.name}.bad-{time.time_ns()}")
-            log.error("store %s is unusable (%s): moved to %s, rebuilding", self.path.name, why, bad.name)
+            told = {"partition": self.number, "why": why}
+            log.error("store %s is unusable (%s): moved to %s, rebuilding", self.path.name, why, bad.name, extra=told)
             os.rename(self.path, bad)
         self._suspect_mark.unlink(missing_ok=True)
 

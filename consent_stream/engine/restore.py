@@ -95,7 +95,8 @@ def restore(table: SliceTable, wanted: set[int], stop: threading.Event) -> None:
     for number in numbers:
         table.parts[number].current = True
     took = time.monotonic() - started
-    log.info("restored %s: %d records in %.2f s, partitions %s", table.name, count, took, numbers)
+    found = {"table": table.name, "records": count, "seconds": round(took, 3), "partitions": list(numbers)}
+    log.info("restored %s: %d records in %.2f s, partitions %s", table.name, count, took, numbers, extra=found)
 
 
 def _open(table: SliceTable, number: int) -> Partition:
@@ -130,16 +131,16 @@ def _prepare(table: SliceTable, numbers: Iterable[int]) -> dict[int, tuple[int, 
 
 def _renew(table: SliceTable, part: Partition, verdict: Verdict, fresh: Meta, *, empty: bool) -> None:
     """Start a store over. Where the changelog cannot hold the state, the sources must be folded again."""
-    where = f"store {table.name}/{part.number}"
+    where, place = f"store {table.name}/{part.number}", {"table": table.name, "partition": part.number}
     if verdict is Verdict.NEW:
         rewind = list(table.sources) if empty else []
     else:
-        log.error("%s is %s: wiped, rebuilding", where, verdict.value)
+        log.error("%s is %s: wiped, rebuilding", where, verdict.value, extra={**place, "verdict": verdict.value})
         fed_by = {*table.sources, *(part.meta.sources if part.meta else ())}
         rewind = sorted(fed_by) if verdict is Verdict.LOST else []
         part.wipe()
     if rewind and verdict is Verdict.LOST:
-        log.error("%s: its sources are read again from their beginning: %s", where, ", ".join(rewind))
+        log.error("%s: its sources are read again from their beginning: %s", where, ", ".join(rewind), extra=place)
     part.write((), replace(fresh, rewind=rewind))
 
 
@@ -181,7 +182,8 @@ def _end_of_partition(table: SliceTable, message: Message) -> int:
     Errors: KafkaException for any other event.
     """
     if message.error().code() != KafkaError._PARTITION_EOF:
-        log.error("restore of %s/%d failed", table.name, message.partition())
+        place = {"table": table.name, "partition": message.partition(), "offset": message.offset()}
+        log.error("restore of %s/%d failed", table.name, message.partition(), extra=place)
         raise KafkaException(message.error())
     offset: int = message.offset()
     return offset

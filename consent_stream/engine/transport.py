@@ -54,10 +54,12 @@ class SliceConsumer(driver.Consumer):  # type: ignore[misc]
             self._moved = False
         self._room.set()
         for tp, start in sorted(starts.items()):
+            place = {"topic": tp.topic, "partition": tp.partition, "offset": start.offset}
             if start.lost:
-                log.error("%s/%d: %d records were removed before they were read", tp.topic, tp.partition, start.lost)
+                lost = {**place, "lost": start.lost}
+                log.error("%s/%d: %d records were removed before they were read", *tp, start.lost, extra=lost)
             if start.rewound:
-                log.error("%s/%d: read again from offset %d", tp.topic, tp.partition, start.offset)
+                log.error("%s/%d: read again from offset %d", *tp, start.offset, extra=place)
         # A rewind must outlive this process: it is committed before the first slice of the new fold is.
         await self.commit() or await self.force_commit()  # the first may only have waited for another one's
         if all(self.progress.is_committed(tp, start.offset) for tp, start in starts.items() if start.rewound):

@@ -116,7 +116,8 @@ class PlainRecords:
     def _unread(self, why: str) -> _DefaultRecordPy:
         self._left = 0
         last = self._batch.next_offset - 1
-        log.warning("the batch of offset %d to %d is %s: not read to its end", self._batch.base_offset, last, why)
+        first, place = self._batch.base_offset, {"offset": self._batch.base_offset, "last": last, "why": why}
+        log.warning("the batch of offset %d to %d is %s: not read to its end", first, last, why, extra=place)
         whole = Unread(self._piece)
         whole.why = why
         return _DefaultRecordPy(last, self._batch.max_timestamp, self._batch.timestamp_type, None, whole, [])

@@ -64,7 +64,7 @@ class Follower:
             except KafkaException as error:
                 self._begin_again(error.args[0].str(), forget=False)
             except Exception as error:  # a fault of our own: seen in `status`, told in the log, and nothing allowed
-                log.exception("gate on %s", self._source.suppression)
+                log.exception("gate on %s", self._source.suppression, extra={"topic": self._source.suppression})
                 self._begin_again(f"{type(error).__name__}: see the log", forget=False)
             self._closing.wait(RETRY_SECONDS)
 

@@ -149,7 +149,7 @@ class KafkaSendLog:
             self._lost += 1
             lost = self._lost
         if lost % TELL_EVERY == 1:
-            log.error("a record of a send is lost, %s so far: %s", lost, why)
+            log.error("a record of a send is lost, %s so far: %s", lost, why, extra={"lost": lost})
 
 
 def _milliseconds(instant: int) -> int:

@@ -38,7 +38,8 @@ def build_app(service: Service, routes: Iterable[web.RouteDef], check: Check = a
             response.force_close()
         seconds, (method, resource) = time.perf_counter() - started, _asked(request)
         service.answered(resource, response.status, seconds)
-        access_log.info("%s %s %d %.1f ms", method, resource, response.status, seconds * 1000)
+        told = {"method": method, "resource": resource, "status": response.status, "seconds": round(seconds, 6)}
+        access_log.info("%s %s %d %.1f ms", method, resource, response.status, seconds * 1000, extra=told)
         return response
 
     async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:

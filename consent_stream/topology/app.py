@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,7 +131,11 @@ def _take_slice(
             emit(quarantine, key, value, headers=error_headers(code, "intake", place, message, events, original))
             metrics.QUARANTINED.labels(code, "intake").inc()
             if code == "too_large":  # a withdrawal may be in it
-                log.warning("quarantined %s at %s/%d offset %d: a withdrawal may be in it", code, *place)
+                log.warning(
+                    "quarantined %s at %s/%d offset %d: a withdrawal may be in it",
+                    *(code, *place),
+                    extra=_fields("intake", place, code),
+                )
     metrics.EVENTS.inc(len(piece.records))
     metrics.SPEAKING.heard(spoke, policy.sources)
     for reason, times in Counter(counts).items():
@@ -170,7 +174,7 @@ def _fold_slice(
             headers = error_headers(exc.code, "state", place, str(exc), (), record.headers)
             unit.emit(quarantine, record.key, record.value, headers=headers)
             metrics.QUARANTINED.labels(exc.code, "state").inc()
-            log.error("quarantined %s at %s/%d offset %d", exc.code, *place)
+            log.error("quarantined %s at %s/%d offset %d", exc.code, *place, extra=_fields("state", place, exc.code))
     keys = list(dict.fromkeys(fact.key for _, fact in facts))
     effects = folder.fold(facts, zip(keys, unit.load(keys), strict=True))
     for key, row in effects.rows.items():
@@ -183,6 +187,14 @@ def _fold_slice(
         unit.emit(ledger, key, fact)
     for offset in effects.foreign:
         metrics.IGNORED.labels("other_tenant").inc()
-        log.error("ignored at %s/%d offset %d: another tenant's subject key", piece.topic, piece.partition, offset)
+        place = (piece.topic, piece.partition, offset)
+        found = _fields("state", place, "other_tenant", [fact.id for at, fact in facts if at == offset])
+        log.error("ignored at %s/%d offset %d: another tenant's subject key", *place, extra=found)
     metrics.FACTS.inc(len(facts))
     metrics.CHANGED.inc(len(effects.rows))
+
+
+def _fields(stage: str, place: tuple[str, int, int], code: str, events: Sequence[str] = ()) -> dict[str, Any]:
+    """What a line of the log says about a record, for programs. events: their ids."""
+    found = {"stage": stage, "code": code, **dict(zip(("topic", "partition", "offset"), place, strict=True))}
+    return {**found, "events": list(events)} if events else found

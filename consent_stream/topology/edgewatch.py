@@ -65,4 +65,5 @@ class EdgeWatch:
             self._edges.note(decode_edge(message.key(), message.value()))
         except WireError as exc:
             metrics.UNPROVEN.inc()
-            log.warning("a record in %s that cannot be read: %s", EDGES.name, exc)
+            place = {"topic": message.topic(), "partition": message.partition(), "offset": message.offset()}
+            log.warning("a record in %s that cannot be read: %s", EDGES.name, exc, extra=place)

@@ -171,7 +171,8 @@ class Pulse:
             progress = decode_progress(message.value() or b"")
         except WireError as exc:
             metrics.UNPROVEN.inc()
-            log.warning("a report in %s that cannot be read: %s", self._names[PROGRESS], exc)
+            place = {"topic": message.topic(), "partition": message.partition(), "offset": message.offset()}
+            log.warning("a report in %s that cannot be read: %s", self._names[PROGRESS], exc, extra=place)
             return
         if ahead(progress, time.time_ns() // 1000):
             metrics.UNPROVEN.inc()

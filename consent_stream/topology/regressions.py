@@ -240,15 +240,16 @@ class Regressions:
         effects, repaired = Effects(), dict[tuple[str, bytes], int]()
         for about, version in found.items():
             own, value = right.get(about, (UNREAD, b""))
+            where = (names[about[0]], part.number)
+            place = {**dict(zip(("topic", "partition"), where, strict=True)), "key": about[1].hex(), "version": version}
             if own == UNREAD:
-                place = {"topic": names[about[0]], "partition": part.number, "key": about[1].hex()}
-                log.error("%s/%d: the ledger alone cannot tell what a key must say", *names_of(place), extra=place)
+                log.error("%s/%d: the ledger alone cannot tell what a key must say", *where, extra=place)
             elif version < own:
                 effects.add(names[about[0]], about[1], value, part.number, None)
                 repaired[about] = own
                 metrics.REGRESSIONS.labels(about[0]).inc()
             elif version > own:
-                log.error("%s/%d holds a record that no worker wrote, newer than ours", names[about[0]], part.number)
+                log.error("%s/%d holds a record that no worker wrote, newer than ours", *where, extra=place)
         if not repaired:
             return
         if not isinstance(part.outbox, FencedOutbox):
@@ -260,6 +261,7 @@ class Regressions:
             "%d older records stood over newer ones in partition %d of the lists: written again; find who writes there",
             len(repaired),
             part.number,
+            extra={"partition": part.number, "repaired": [f"{channel} {key.hex()}" for channel, key in repaired]},
         )
 
 

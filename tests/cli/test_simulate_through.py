@@ -92,7 +92,7 @@ def test_no_variable_brings_simulated_time_along(tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("consent_stream.worker.run_worker", run_worker)
-        patch.setattr("consent_stream.worker.log_to_stderr", lambda verbose: None)
+        patch.setattr("consent_stream.commands.worker.log_to_stderr", lambda *_, **__: None)
         for flags in ([], ["--simulated-time"]):
             CliRunner().invoke(main, ["worker", *flags], env=environ, auto_envvar_prefix="CONSENT")
     assert told == [False, True]

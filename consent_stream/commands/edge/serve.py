@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from consent_stream.commands.options import Seconds, settings_options
-from consent_stream.commands.serving import Refused, bound, log_to_stderr, say
+from consent_stream.commands.serving import Refused, bound, say
+from consent_stream.logs import log_to_stderr
 from consent_stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ LISTS = ("email", "sms", "sharing")
 @click.option("--without-gates", is_flag=True, help="Hold no lists: pages then cannot show what stands.")
 @click.option("--drain", type=Seconds(), default=1.0, show_default=True, help="Between SIGTERM and no more requests.")
 @click.option("--access-log", is_flag=True, help="Log every request: method, resource, status, time.")
-@settings_options("policy", "keys", "data_dir")
+@settings_options("policy", "keys", "data_dir", "log_format")
 def command(
     settings: Settings,
     host: str,
@@ -67,7 +68,7 @@ def command(
     Example:
       consent-stream edge --keys keys.toml --policy policy.toml --base-url https://consent.example.com
     """
-    log_to_stderr("edge", access_log)
+    log_to_stderr("edge", settings.log_format, requests=access_log)
     from consent_stream.edge.config import ConfigError
     from consent_stream.http.serving import place
 

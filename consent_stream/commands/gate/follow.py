@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.serving import serving_metrics
 from consent_stream.gate import Gate, ReplicaFault
+from consent_stream.logs import as_json, log_to_stderr
 from consent_stream.settings import Settings
 
+log = logging.getLogger(__name__)
 LISTS = ("email", "sms", "sharing")
 GLANCE = 0.1  # seconds between two looks at how it is getting on
 
@@ -42,7 +45,7 @@ class Unusable(click.ClickException):
     help="Serve Prometheus metrics there, /readyz and /livez; on loopback without HOST. Default: nowhere.",
 )
 @click.option("--status", is_flag=True, help="Say as JSON how the store stands, and end. Exit 0 when fresh, else 1.")
-@settings_options()
+@settings_options("log_format")
 def command(settings: Settings, store: Path, channel: str, metrics: str | None, status: bool) -> int:
     """Keep the list of one channel in a directory, which any number of gates on this host read (follow=False).
 
@@ -53,6 +56,7 @@ def command(settings: Settings, store: Path, channel: str, metrics: str | None, 
     consent-stream gate follow --store /var/lib/consent/email --channel email
     consent-stream gate follow --store /var/lib/consent/email --status
     """
+    log_to_stderr("gate", settings.log_format)
     try:
         with _until_stopped() as stop, Gate(settings, channel=channel, store=store, follow=not status) as gate:
             if not status:
@@ -102,7 +106,15 @@ def _follow(gate: Gate, stop: threading.Event) -> None:
                 bar.update(task, completed=min(taken, ahead), total=ahead or None)
             if found.trouble != told and found.phase != "catching up":
                 told = found.trouble
-                click.echo(f"consent-stream: {told or 'all is well again'}", err=True)
+                _tell(told)
+
+
+def _tell(trouble: str | None) -> None:
+    line = trouble or "all is well again"
+    if as_json():
+        log.log(logging.WARNING if trouble else logging.INFO, line)
+    else:
+        click.echo(f"consent-stream: {line}", err=True)
 
 
 @contextmanager

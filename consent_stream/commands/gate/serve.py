@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from consent_stream.commands.options import Seconds, settings_options
-from consent_stream.commands.serving import Refused, bound, log_to_stderr, say
+from consent_stream.commands.serving import Refused, bound, say
 from consent_stream.gate import Gate, ReplicaFault
+from consent_stream.logs import log_to_stderr
 from consent_stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Limit(Seconds):
 )
 @click.option("--drain", type=Seconds(), default=1.0, show_default=True, help="Between SIGTERM and no more questions.")
 @click.option("--access-log", is_flag=True, help="Log every request: method, resource, status, time.")
-@settings_options("keys")
+@settings_options("keys", "log_format")
 def command(
     settings: Settings,
     host: str,
@@ -112,7 +113,7 @@ def command(
     Example:
       consent-stream gate serve --channel email --channel sms --keys keys.toml --store /var/lib/consent-stream
     """
-    log_to_stderr("sidecar", access_log)
+    log_to_stderr("sidecar", settings.log_format, requests=access_log)
     if settings.keys is None:
         raise SettingsError("keys", "a gate needs the root key file of the workers; without it every answer is no")
     if no_follow and store is None:
