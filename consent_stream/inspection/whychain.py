@@ -88,8 +88,8 @@ class Change:
 class Event:
     """An event that concerns the question, with all that came of it. partition, offset: in `consent.events`.
 
-    received: when Kafka took it. decides: whether the answer rests on it. before, after: the reasons against, at the
-    instant before it was received and at that one; None where it was received after all that was asked for.
+    received: when Kafka took it. decides: whether the answer rests on it. before, after: the reasons against, by what
+    was known before it was received and with it.
     """
 
     id: str
@@ -99,8 +99,8 @@ class Event:
     partition: int
     offset: int
     decides: bool
-    before: tuple[str, ...] | None
-    after: tuple[str, ...] | None
+    before: tuple[str, ...]
+    after: tuple[str, ...]
     facts: tuple[FactTold, ...]
     changes: tuple[Change, ...]
 

@@ -240,6 +240,14 @@ def test_erasure_voids_what_was_granted_before(why):
     assert comes_to(chain, "g1") == {("grant", "void", ("x",))}
 
 
+def test_each_grant_names_its_own_voids(why):
+    void = dated("consent.invalidated", "v", HOUR, email=MAIL, voids=["grant:/edge#g1"], approved_by=["eve", "bob"])
+    erasure = dated("subject.erasure_ordered", "x", 2 * HOUR, email=MAIL)
+    chain = why(told(consent("g1"), consent("g2"), void, erasure))
+    assert comes_to(chain, "g1") == {("grant", "void", ("v", "x"))}
+    assert comes_to(chain, "g2") == {("grant", "void", ("x",))}
+
+
 def test_a_child(why):
     chain = why(told(consent(), dated("subject.age_asserted", "b", HOUR, email=MAIL, birth_date="2015-01-01")))
     assert "minor" in chain.reasons

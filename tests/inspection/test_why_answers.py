@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consent_stream.domain.addresses import base_form
-from consent_stream.domain.facts import CONTACT, EMAIL
+from consent_stream.domain.facts import CONTACT, EMAIL, Lift
+from consent_stream.domain.nodes import ANY, EVERYTHING
 from consent_stream.domain.policy import Policy, read_policy
 from consent_stream.domain.times import parse_instant
 from consent_stream.inspection.history import History, Place, Placed
@@ -15,7 +16,7 @@ from consent_stream.inspection.late import course
 from consent_stream.inspection.why import explain_chain
 from consent_stream.wire.state import decode_registers
 from tests.inspection.log import Log
-from tests.inspection.test_late import CASE, FACTS, RULES, T0, TICKS, answer_at
+from tests.inspection.test_late import CASE, CONSENT, FACTS, RULES, T0, TICKS, answer_at, fact, no
 from tests.laws.harness import World, key_of
 from tests.laws.histories import EMAILS, POLICY, SCOPES, picker, rfc3339, seeded
 
@@ -52,6 +53,44 @@ def test_each_event_is_told_by_what_was_known_before_it_and_with_it(facts, rules
         earlier = [each for each in facts if each.received < event.received]
         answers = {answer_at(CASE, earlier, rules, t) for t in range(event.received - 61, event.received + 1)}
         assert event.before in answers
+
+
+LIFTED = [
+    fact(T0, no("legal", T0, ident="a", purpose=ANY, channel=ANY)),
+    fact(T0 + 9, Lift("legal", EVERYTHING, T0 + 8, "b", "/desk")),
+    fact(T0 + 9, Lift("legal", EVERYTHING, T0 + 9, "c", "/desk")),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@example(facts=LIFTED, rules=CONSENT, at=T0 + 10)
+@given(st.lists(FACTS, max_size=4, unique_by=lambda each: each.parts[0].id), RULES, TICKS)
+def test_what_took_a_part_back_is_named_each_is_enough_and_without_them_it_is_not_taken_back(facts, rules, at):
+    facts = [each._replace(id=each.parts[0].id, offset=number) for number, each in enumerate(facts)]
+    for part in parts(facts, rules, at):
+        if part.comes_to in ("lifted", "cleared", "void"):
+            assert part.by
+            for one in part.by:
+                assert part.comes_to == alike(part, without(facts, {*part.by} - {one}), rules, at)
+            others = {each.id for each in facts if isinstance(each.parts[0], Lift)} if part.comes_to == "lifted" else ()
+            assert part.comes_to != alike(part, without(facts, {*part.by, *others}), rules, at)
+
+
+def without(facts, ids):
+    return [each for each in facts if each.id not in ids]
+
+
+def alike(part, facts, rules, at):
+    """What the same part comes to by other facts."""
+    (found,) = [each for each in parts(facts, rules, at) if (each.kind, each.after) == (part.kind, part.after)]
+    return found.comes_to
+
+
+def parts(facts, rules, at):
+    history = History((*CASE.keys, *CASE.bases), 0, Policy({"acme": rules}), T0 + 1000)
+    history.facts = [Placed(Place(0, each.offset, each.received), each) for each in facts]
+    chain = explain_chain(history, CASE, now=T0 + 100, known_at=at)
+    return [part for event in chain.events for fact in event.facts for part in fact.parts]
 
 
 def questions(tenant):
