@@ -102,7 +102,6 @@ class Following:
             if (error := message.error()) is not None:
                 self._heed(error, p, message.offset())
                 continue
-            self._come_back()
             if self._live or message.offset() < self._ends[p]:
                 self._order.add(p, message.timestamp()[1], message)
             self._advance(p, message.offset() + 1)
@@ -171,7 +170,7 @@ class Following:
             self._down = True
 
     def _look(self) -> None:
-        """Is Kafka really away, and is it back? A quiet topic would not tell."""
+        """Is Kafka really away, and is it back? A quiet topic would not tell, nor would what was fetched before."""
         try:
             self._reader.list_topics(self.name, timeout=GLANCE)
         except KafkaException:
@@ -179,9 +178,6 @@ class Following:
                 self._away = True
                 self._say("Kafka is away; waiting for it")
             return
-        self._come_back()
-
-    def _come_back(self) -> None:
         if self._away:
             self._say("Kafka is back")
         self._down = self._away = False
