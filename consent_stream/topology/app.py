@@ -12,6 +12,7 @@ from consent_stream.domain.policy import Policy
 from consent_stream.engine import Slice, SliceApp, SliceSchema, TableUnit, Unit, Unread
 from consent_stream.settings import Settings
 from consent_stream.topology import metrics
+from consent_stream.topology.doubts import DoubtsWatch
 from consent_stream.topology.echo import Echo
 from consent_stream.topology.fold import Folder
 from consent_stream.topology.intake import Intake, Refusal, take_in
@@ -20,6 +21,7 @@ from consent_stream.topology.regressions import TABLE, Regressions
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.keys import Keyring
 from consent_stream.wire.records import error_headers, fit_for_quarantine
+from consent_stream.wire.schemas import CONSENT_CHANGE
 from consent_stream.wire.topics import CHANGES, EVENTS, LEDGER, QUARANTINE, STATE, SUPPRESSION
 
 log = logging.getLogger(__name__)
@@ -36,11 +38,13 @@ def build_app(
     agents: Collection[str] = AGENTS,
     data_dir: Path | None = None,
     generation: int = 0,
+    change_header: bytes = CONSENT_CHANGE,
 ) -> SliceApp:
     """The processor as a Faust app; run it with `engine.run`.
 
     Shapes: `events` and `ledger` are partition counts; `agents` any of AGENTS. All processes of a generation form one
-    group, whichever agents they run: each gets partitions of the topics that its own agents read.
+    group, whichever agents they run: each gets partitions of the topics that its own agents read. change_header: what
+    stands before each record of the changes.
     """
     names = Names.of(settings.topic_prefix, generation)
     outputs = [names.quarantine, names.ledger]
@@ -57,8 +61,9 @@ def build_app(
     echo = Echo(heard=set(agents) == set(AGENTS))
     if "intake" in agents:
         add_intake(app, names, policy, keyring, events, echo)
+        app.task(DoubtsWatch(app, settings, metrics.DOUBTS).run)
     if "state" in agents:
-        add_state(app, names, Folder(policy, generation), ledger, echo)
+        add_state(app, names, Folder(policy, generation, change_header), ledger, echo)
     pulse = Pulse(app, settings, agents, events=events, ledger=ledger, generation=generation)
     app.task(pulse.run)
     if "state" in agents:
