@@ -8,6 +8,8 @@ import time
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
+from consent_stream.console.follower import Follower
+from consent_stream.console.model import Group, Model
 from consent_stream.gate import Gate
 from consent_stream.settings import Settings
 from consent_stream.topics import TopicAdmin
@@ -214,14 +216,32 @@ def records(broker, topic):
         consumer.close()
 
 
-def test_oncall_finds_late_sends_and_turns_the_kill_switch(place):
+def test_oncall_finds_late_sends_asks_why_and_turns_the_kill_switch(place):
     _, environment = place
     ran = run(environment("oncall"), "late-sends", "--timeout", "30")
     assert ran.code == 0, ran
+    ran = run(environment("oncall"), "why", "--tenant", "t1", "--email", "nobody@example.com", "--timeout", "30")
+    assert (ran.code, ran.out[:20]) == (1, "No: nobody consented"), ran
     stopped = run(environment("oncall"), "stop-sending", "--tenant", "t1", "--reason", "tried")
     assert stopped.code == 0, stopped
     resumed = run(environment("oncall"), "resume", "--tenant", "t1", "--reason", "tried")
     assert resumed.code == 0, resumed
+
+
+def test_oncalls_console_reads_all_that_it_shows(broker, place):
+    model = Model()
+    follower = Follower(broker.settings("oncall", topic_prefix="work-"), model, lambda: time.time_ns() // 1000)
+    follower.start()
+
+    def known() -> bool:
+        return model.caught_up and model.heard is not None and model.group != Group()
+
+    try:
+        await_that("everything is read", lambda: known() or model.trouble is not None, 60)
+        assert (model.trouble, model.group.trouble) == (None, None)
+        assert {worker.name for worker in model.group.workers} != set()
+    finally:
+        follower.close()
 
 
 def test_oncall_and_gate_check(place):
