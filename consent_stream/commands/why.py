@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from consent_stream.commands.bars import Tell, reading_bars
+from consent_stream.commands.bars import reading_bars
 from consent_stream.commands.options import Seconds, settings_options
-from consent_stream.commands.stopping import asked_to_stop
 from consent_stream.domain.times import parse_instant
 from consent_stream.keyfile import load_keys
 from consent_stream.policyfile import load_policy
@@ -52,8 +49,9 @@ def command(
 ) -> int:
     """Tell why one person may or may not be sent something, and what led to it, event by event.
 
-    Reads the log itself, of this person's partitions: events, facts, records of the lists, gates, messages. --policy
-    names the file that has the notices' hashes; the rules are those that the workers publish. No address is shown.
+    Reads the log itself, of this person's partitions: facts, records of the lists, changes, messages; and the reports
+    of the gates. --policy names the file that has the notices' hashes; the rules are those that the workers publish. No
+    address is shown.
 
     Exit 0: yes. 1: no. 2: no answer, or a yes that unreadable records make doubtful.
 
@@ -75,8 +73,8 @@ def command(
         case, cautions = case_for(asked, keyring)
         if keyring is not None:
             check_keys(settings, keyring)
-        cautions += _stopped(settings, asked.tenant, channel) if not any(instants.values()) else []
-        with _reading() as tell:
+        cautions += _stopped(settings, asked.tenant, channel) if at is None and known_at is None else []
+        with reading_bars() as tell:
             chain = read_why(settings, case, **instants, notices=notices, cautions=cautions, seconds=timeout, tell=tell)
     except NoKey as error:
         raise click.UsageError(str(error)) from error
@@ -124,16 +122,3 @@ def _stopped(settings: Settings, tenant: str, channel: str) -> list[str]:
         for (whose, which), stop in sorted(switches(settings).items())
         if stop.stopped and whose in (tenant, EVERY) and which in (channel, EVERY)
     ]
-
-
-@contextmanager
-def _reading() -> Iterator[Tell]:
-    """Bars, and where the work ends when it is asked to."""
-    with asked_to_stop() as stopped, reading_bars() as bars:
-
-        def tell(what: str, done: int, of: int) -> None:
-            if code := stopped():
-                raise SystemExit(code)
-            bars(what, done, of)
-
-        yield tell
