@@ -33,6 +33,7 @@ CHANNELS = ("email", "sms", "sharing", "contact")
 NOT_OF_QUARANTINE = ("tenants", "channels", "purposes", "types")
 GRACE = 2_000_000  # microseconds after --until in which a record may still arrive
 SKEW = 3_600_000_000  # microseconds by which the clocks of those who write may differ
+RECHECK = 30.0  # seconds between two looks which generation gates obey
 WHOLE = 38  # hex digits of a subject key
 
 
@@ -139,7 +140,7 @@ def tail(
         only = _partitions(wanted.key, topic)
         following = Following(settings, topic, generation, since=wanted.since, live=live, say=_say, only=only)
         with asked_to_stop() as asked:
-            return _show(following, wanted, most, show, asked)
+            return _show(following, wanted, most, show, _Ending(settings, generation, asked))
     except (Unreachable, Unread, WireError) as error:
         raise Unanswered(str(error)) from error
     except KafkaException as error:
@@ -161,7 +162,7 @@ def _show(
     wanted: Wanted,
     most: int | None,
     show: Callable[[Iterable[Row]], None],
-    asked: Callable[[], int],
+    ending: _Ending,
 ) -> int:
     from itertools import islice
 
@@ -172,11 +173,41 @@ def _show(
             if rows:
                 show(rows)
             left = None if left is None else left - len(rows)
-            if asked() or left == 0:
+            if left == 0 or ending.asked(following):
                 break
             if wanted.until is not None and _beyond(wanted.until, batch, following.catching_up):
                 break
     return 0
+
+
+class _Ending:
+    """Whether somebody asked it to end; and meanwhile a word when it shows what gates do not obey any more."""
+
+    def __init__(self, settings: Settings, generation: int, stopped: Callable[[], int]) -> None:
+        self._settings, self._generation, self._stopped = settings, generation, stopped
+        self._checked = time.monotonic()
+
+    def asked(self, following: Following) -> bool:
+        """Called between two batches."""
+        rebuilt = following.topic.rebuilt and not following.away
+        if rebuilt and time.monotonic() - self._checked > RECHECK:
+            self._checked = time.monotonic()
+            self._see_generation()
+        return bool(self._stopped())
+
+    def _see_generation(self) -> None:
+        from confluent_kafka import KafkaException
+
+        from consent_stream.topics import Unreachable, active_generation
+        from consent_stream.wire.avro import WireError
+
+        try:
+            now = active_generation(self._settings)
+        except (KafkaException, Unreachable, WireError):  # no reason to end what is read from another topic
+            return
+        if now != self._generation:
+            _say(f"gates obey generation {now} from now on, and this shows {self._generation}: begin it again")
+            self._generation = now
 
 
 def _beyond(until: int, batch: list[Message], catching_up: bool) -> bool:

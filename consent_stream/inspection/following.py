@@ -74,6 +74,11 @@ class Following:
         return bool(self._order.behind)
 
     @property
+    def away(self) -> bool:
+        """Whether Kafka does not answer."""
+        return self._down
+
+    @property
     def left(self) -> int:
         """Offsets of the past that are still to be read."""
         return sum(max(0, self._ends[p] - self._next[p]) for p in self._order.behind)

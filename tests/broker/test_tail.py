@@ -201,3 +201,16 @@ def test_a_key_with_hundreds_of_facts_is_one_line_that_can_be_read():
     line = text_of(Row("consent.state", 0, 0, None, KEY, after="grant E3 marketing:email:news; " * 300)).plain
     assert len(line) < 300
     assert "…" in line
+
+
+def test_it_says_once_when_gates_obey_another_generation(topics, monkeypatch):
+    monkeypatch.setattr("consent_stream.commands.tail.RECHECK", -1.0)
+    told = iter([0, 0, 3])
+    monkeypatch.setattr("consent_stream.topics.active_generation", lambda settings: next(told, 3))
+    for n in range(4):
+        topics.change(f"e{n}", partition=n)
+    topics.proven()
+    monkeypatch.setattr("consent_stream.inspection.following.BATCH", 0)  # one record a round, so some rounds
+    shown = topics.tail("--since", "2026-01-01T00:00:00Z", "--follow", "--json", "--max", "4")
+    assert len(ids(shown)) == 4
+    assert shown.stderr == "consent-stream: gates obey generation 3 from now on, and this shows 0: begin it again\n"
