@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 LOG_FORMATS = ("text", "json")
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -51,6 +52,7 @@ class Settings:
     """Where Kafka is, how to speak to it, and where our own files are. Checked when made.
 
     bootstrap: `HOST:PORT[,HOST:PORT…]`. policy, keys: TOML files. data_dir: state of a worker, replica of a gate.
+    registry_url: of a schema registry, in whose framing a worker writes `consent.changes`.
     sender: what a mailer is called in `consent.sends`; its host by default. log_format: one of LOG_FORMATS.
     sasl_password_file: its first line is the password, as secrets are mounted into containers; not readable by others.
     insecure: permits plaintext off loopback; it never turns certificate checks off.
@@ -64,6 +66,7 @@ class Settings:
     data_dir: Path = Path("data")
     topic_prefix: str = ""
     worker_id: str | None = None
+    registry_url: str | None = None
     sender: str | None = None
     log_format: str = "text"
     security_protocol: str = "PLAINTEXT"
@@ -104,6 +107,7 @@ class Settings:
         if self.sasl_password_file is not None:
             self._read_password(self.sasl_password_file)
         self._check_security()
+        self._check_registry()
         if not self.encrypted and not self.insecure and not all(map(_is_loopback, hosts)):
             raise SettingsError(
                 "security_protocol",
@@ -185,6 +189,17 @@ class Settings:
             ssl_context=context,
         )
         return {"broker_credentials": credentials}
+
+    def _check_registry(self) -> None:
+        if self.registry_url is None:
+            return
+        url = urlsplit(self.registry_url)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise SettingsError("registry_url", "http://HOST:PORT or https://HOST is expected, perhaps with a path")
+        if "@" in url.netloc:  # it would stand in logs and process lists
+            raise SettingsError("registry_url", "no user or password may stand in it")
+        if url.scheme == "http" and not self.insecure and not _is_loopback(url.hostname):
+            raise SettingsError("registry_url", "https off this machine, or --insecure if the network is closed")
 
     def _read_password(self, path: Path) -> None:
         try:

@@ -18,6 +18,7 @@ from consent_stream.control import publish_control
 from consent_stream.health import Health
 from consent_stream.keyfile import DEVELOPMENT_WARNING, load_keys
 from consent_stream.policyfile import load_policy
+from consent_stream.registry import change_header
 from consent_stream.settings import Settings, SettingsError
 from consent_stream.topics import (
     Cluster,
@@ -38,7 +39,7 @@ from consent_stream.wire.control import (
     named,
 )
 from consent_stream.wire.keys import Keyring
-from consent_stream.wire.topics import EVENTS, LEDGER
+from consent_stream.wire.topics import CHANGES, EVENTS, LEDGER
 
 log = logging.getLogger(__name__)
 RETRY_S = 2.0
@@ -95,6 +96,7 @@ def run_worker(
     chosen, cluster = _wait_for_topics(settings, generation, simulated_time)
     events = cluster.live[EVENTS.full(settings.topic_prefix)].partitions
     ledger = cluster.live[LEDGER.full(settings.topic_prefix, chosen)].partitions
+    header = change_header(settings, CHANGES.full(settings.topic_prefix, chosen))
     control = _patiently(lambda: read_control(settings))
     check_keys(keyring, control, chosen)
     # The embedded broker has no topic ids, and no past.
@@ -108,7 +110,15 @@ def run_worker(
     publish_control(settings, [(named(name, chosen), value) for name, value in records])
     data_dir = settings.data_dir / f"g{chosen}" if chosen else settings.data_dir
     app = build_app(
-        settings, policy, keyring, events=events, ledger=ledger, agents=agents, data_dir=data_dir, generation=chosen
+        settings,
+        policy,
+        keyring,
+        events=events,
+        ledger=ledger,
+        agents=agents,
+        data_dir=data_dir,
+        generation=chosen,
+        change_header=header,
     )
 
     if health is not None:

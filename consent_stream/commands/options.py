@@ -16,6 +16,7 @@ FLAGS = {
     "policy": "Policy file (TOML, or JSON if it ends in .json): tenants, sources, notices.",
     "keys": "Root key file (TOML); see `keys new`.",
     "data_dir": "Where state is kept. Default: data.",
+    "registry_url": "Schema registry: consent.changes is written in its framing. Default: none.",
     "worker_id": "Static membership: a worker that comes back gets its partitions at once.",
     "log_format": "The log on stderr: text, or json, an object a line. Default: text.",
     "security_protocol": f"One of {', '.join(SECURITY_PROTOCOLS)}.",

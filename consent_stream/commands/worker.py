@@ -21,7 +21,7 @@ AGENTS = ("intake", "state")
 
 
 @click.command()
-@settings_options("policy", "keys", "data_dir", "worker_id", "log_format")
+@settings_options("policy", "keys", "data_dir", "worker_id", "log_format", "registry_url")
 @click.option(
     "--agents",
     default=",".join(AGENTS),

@@ -24,6 +24,7 @@ from consent_stream.domain.standing import (
 )
 from consent_stream.wire.change import encode_change
 from consent_stream.wire.ledger import encode_fact
+from consent_stream.wire.schemas import CONSENT_CHANGE
 from consent_stream.wire.state import decode_registers, encode_registers
 from consent_stream.wire.suppression import encode_entry
 
@@ -55,8 +56,9 @@ class _Subject:
 class Folder:
     """Folds slices. Remembers decoded registers of recent keys; a row that differs from memory is read anew."""
 
-    def __init__(self, policy: Policy, generation: int = 0) -> None:
+    def __init__(self, policy: Policy, generation: int = 0, change_header: bytes = CONSENT_CHANGE) -> None:
         self._policy = policy
+        self._change_header = change_header
         self._generation = generation
         self._recent: dict[bytes, tuple[bytes, Registers]] = {}
         self._older: dict[bytes, tuple[bytes, Registers]] = {}
@@ -105,7 +107,8 @@ class Folder:
             if channel in lists:
                 subject.touched[channel] = (fact, version, now)
             if now != was:
-                effects.changes.append((fact.key, encode_change(channel, was, now, fact, version)))
+                change = encode_change(channel, was, now, fact, version, self._change_header)
+                effects.changes.append((fact.key, change))
         for follower in derive(reg, changed, fact):
             effects.derived.append((follower.key, encode_fact(follower)))
 

@@ -19,7 +19,7 @@ from consent_stream.wire.avro import (
     text,
 )
 from consent_stream.wire.parts import ORIGINS, read_array, read_origin
-from consent_stream.wire.schemas import CONSENT_CHANGE, check_header
+from consent_stream.wire.schemas import CONSENT_CHANGE, REGISTRY_BYTES, check_header
 
 
 class Change(NamedTuple):
@@ -50,11 +50,18 @@ def _encode_standing(s: Standing) -> bytes:
 _STANDINGS: Remembered[Standing] = Remembered(_encode_standing)
 
 
-def encode_change(channel: str, before: Standing, after: Standing, cause: Fact, version: int) -> bytes:
-    """The value of a record in `consent.changes`; its key is the subject key."""
+def encode_change(
+    channel: str,
+    before: Standing,
+    after: Standing,
+    cause: Fact,
+    version: int,
+    header: bytes = CONSENT_CHANGE,
+) -> bytes:
+    """The value of a record in `consent.changes`; its key is the subject key. header: the framing."""
     return b"".join(
         (
-            CONSENT_CHANGE,
+            header,
             SHARED[cause.tenant],
             SHARED[channel],
             long(version),
@@ -71,10 +78,16 @@ def encode_change(channel: str, before: Standing, after: Standing, cause: Fact, 
 
 
 def decode_change(b: bytes) -> Change:
-    """The change in a value. Errors: `WireError` when the bytes are no change of a known schema."""
-    check_header(b, CONSENT_CHANGE)
+    """The change in a value. Errors: `WireError` when the bytes are no change of a known schema.
+
+    In a registry's framing (00, four bytes) the schema is taken to be ours: of changes there is one, and a registry's
+    number says nothing without the registry. Bytes of another one do not end where this one does.
+    """
+    start = REGISTRY_BYTES if b[:1] == b"\0" else len(CONSENT_CHANGE)
+    if start != REGISTRY_BYTES:
+        check_header(b, CONSENT_CHANGE)
     try:
-        tenant, p = read_shared(b, 10)
+        tenant, p = read_shared(b, start)
         channel, p = read_shared(b, p)
         version, p = read_long(b, p)
         received, p = read_time(b, p)

@@ -16,6 +16,7 @@ import orjson
 from consent_stream.wire.avro import WireError
 
 MAGIC = b"\xc3\x01"
+REGISTRY_BYTES = 5  # before a record in a registry's framing: 00, and the id of its schema there
 NAMES = (
     "consent_event", "ledger_fact", "consent_state", "suppression", "consent_change", "heartbeat", "progress", "send",
     "gate_report",
@@ -59,6 +60,11 @@ def check_header(b: bytes, header: bytes) -> None:
     """Errors: `WireError` with code `unknown_schema` when `b` does not start with `header`."""
     if b[:10] != header:
         raise WireError("unknown_schema", "a value of another schema, or none")
+
+
+def registry_header(ident: int) -> bytes:
+    """What stands before a record in a registry's framing. ident: of its schema there, 1 to 2^31 − 1."""
+    return b"\0" + ident.to_bytes(4, "big")
 
 
 CONSENT_EVENT = bytes.fromhex("c30143a3168199b302da")
