@@ -68,7 +68,7 @@ class Proxies(click.ParamType):
 )
 @click.option("--drain", type=Seconds(), default=1.0, show_default=True, help="Between SIGTERM and no more requests.")
 @click.option("--access-log", is_flag=True, help="Log every request: method, resource, status, time.")
-@settings_options("keys", "log_format")
+@settings_options("keys", "policy", "log_format")
 def command(
     settings: Settings,
     host: str,
@@ -84,7 +84,8 @@ def command(
     """Show how everything stands, in a browser: flow, gates, opt-outs, one person's history, quarantine. Read only.
 
     Prints `serving HOST:PORT`, then `ready` when the topics are read. Whoever looks needs the token, or comes through a
-    proxy that names people. Ends with exit 0 on SIGTERM when the last answer is given.
+    proxy that names people. --policy names the file that has the notices' hashes. Ends with exit 0 on SIGTERM when the
+    last answer is given.
 
     \b
     Example:
@@ -104,15 +105,16 @@ def _serve(settings: Settings, door: socket.socket, access: Access, drain: float
     from consent_stream.console.console import Console, now
     from consent_stream.console.follower import Follower
     from consent_stream.console.model import Model
+    from consent_stream.console.person import look_up
     from consent_stream.console.routes import routes
     from consent_stream.console.search import Jobs, Reader
     from consent_stream.http.serving import serve
+    from consent_stream.policyfile import load_policy
 
     def look(sought: Sought, tell: Tell) -> Any:
-        from consent_stream.console.person import look_up
+        return look_up(settings, reader.keyring, notices, sought, tell)
 
-        return look_up(settings, reader.keyring, sought, tell)
-
+    notices = None if settings.policy is None else load_policy(settings.policy)[0].notices
     reader, model = Reader(_keyring(settings)), Model()
     with closing(Jobs(look, now)) as jobs, closing(Follower(settings, model, now)) as follower:
         console = Console(model, access, jobs, reader)

@@ -12,7 +12,7 @@ from consent_stream.console import views
 from consent_stream.console.access import own_form
 from consent_stream.console.console import LARGEST_FORM, Console
 from consent_stream.console.render import ASSETS, asset, page, redirect
-from consent_stream.console.search import CHANNELS, KINDS, BadForm, Busy
+from consent_stream.console.search import CHANNELS, KINDS, BadForm, Busy, stopped
 from consent_stream.domain.nodes import PURPOSES
 from consent_stream.gate.explaining import WORDS
 from consent_stream.http.bodies import expect, read_within
@@ -139,7 +139,10 @@ class _Pages:
             return self._search(request, "That form was not on this console.", 403)
         form = await _form(request, self.console)
         try:
-            ident = self.console.jobs.begin(self.console.reader(form))
+            sought = self.console.reader(form)
+            with self.model.lock:
+                sought = stopped(sought, self.model.control.stops)
+            ident = self.console.jobs.begin(sought)
         except BadForm as fault:
             kept = {name: value for name, value in form.items() if name != "who"}  # an address is not said back
             return self._search(request, str(fault), 400, kept)

@@ -18,11 +18,13 @@ from typing import Generic, NamedTuple, TypeVar
 from confluent_kafka import KafkaException
 
 from consent_stream.domain.nodes import PURPOSES, valid_scope
+from consent_stream.domain.times import parse_instant
 from consent_stream.inspection.late import Case
 from consent_stream.inspection.topicread import Unread
 from consent_stream.inspection.whyread import Asked, NoKey, case_for
 from consent_stream.topics import Unreachable
 from consent_stream.wire.keys import Keyring
+from consent_stream.wire.stops import EVERY, Covered, Stop
 
 log = logging.getLogger(__name__)
 AT_ONCE = 2  # readers of the log
@@ -38,10 +40,15 @@ Tell = Callable[[str, int, int], None]
 
 
 class Sought(NamedTuple):
-    """Who is looked up, and for which question, by subject keys alone. cautions: why that may not be all of them."""
+    """Who is looked up, and for which question, by subject keys alone. cautions: why the answer may not be all.
+
+    at: the instant to decide for; known_at: what was received later is left out (µs; None is now).
+    """
 
     case: Case
-    cautions: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
+    at: int | None = None
+    known_at: int | None = None
 
 
 class BadForm(ValueError):
@@ -56,15 +63,16 @@ class Reader:
 
     def __call__(self, form: Mapping[str, str]) -> Sought:
         """What a form asks. Errors: BadForm."""
-        tenant, kind, said = form.get("tenant", "").strip(), form.get("kind", ""), form.get("who", "").strip()
+        tenant, kind, said = (form.get(name, "").strip() for name in ("tenant", "kind", "who"))
         purpose, scope = form.get("purpose", ""), form.get("scope", "").strip() or "*"
         if not tenant or not said or kind not in KINDS:
             raise BadForm("Give a tenant, and whom to look up.")
         if purpose not in PURPOSES or not valid_scope(scope):
             raise BadForm("Choose one of the purposes, and a scope such as news/weekly, or * for all.")
         channel = form.get("channel") or ("sms" if kind == "phone" else "email")
-        if channel not in CHANNELS:
-            raise BadForm("Choose one of the lists.")
+        if channel not in CHANNELS or (kind, channel) in (("email", "sms"), ("phone", "email")):
+            raise BadForm("Choose one of the lists on which that may stand.")
+        at, known_at = _instant(form, "at"), _instant(form, "known_at")
         given = {"keys": (said,)} if kind == "key" else {kind: said}
         try:
             case, cautions = case_for(Asked(tenant, channel, purpose=purpose, scope=scope, **given), self.keyring)
@@ -72,7 +80,27 @@ class Reader:
             raise BadForm(NO_KEY) from None
         if not case.keys:
             raise BadForm(NO_ADDRESS)
-        return Sought(case, tuple(cautions))
+        return Sought(case, tuple(cautions), at, known_at)
+
+
+def _instant(form: Mapping[str, str], name: str) -> int | None:
+    said = form.get(name, "").strip()
+    found = parse_instant(said)
+    if said and found is None:
+        raise BadForm("Write an instant as 2026-03-01T12:00:00Z, or leave it empty for now.")
+    return found
+
+
+def stopped(sought: Sought, stops: Mapping[Covered, Stop]) -> Sought:
+    """With a caution for each kill switch that stops this person's messages now, whatever the answer."""
+    if sought.at is not None or sought.known_at is not None:
+        return sought
+    told = tuple(
+        f"sending is stopped ({tenant}, {channel}), by {stop.by}: {stop.reason}"
+        for (tenant, channel), stop in sorted(stops.items())
+        if tenant in (sought.case.tenant, EVERY) and channel in (sought.case.channel, EVERY)
+    )
+    return sought._replace(cautions=sought.cautions + told)
 
 
 @dataclass

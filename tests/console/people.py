@@ -53,6 +53,6 @@ def looking(monkeypatch: pytest.MonkeyPatch, log: Log) -> Callable[[Sought, Tell
     monkeypatch.setattr(person, "check_keys", lambda *_: None)
 
     def look(sought: Sought, tell: Tell) -> Any:
-        return person.look_up(Settings(), log.keys, sought, tell)
+        return person.look_up(Settings(), log.keys, log.policy.notices, sought, tell)
 
     return look

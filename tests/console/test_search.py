@@ -12,6 +12,8 @@ from consent_stream.console import search
 from consent_stream.console.search import BadForm, Busy, Jobs, Reader
 from consent_stream.inspection.topicread import Unread
 from consent_stream.wire.keys import Keyring
+from consent_stream.wire.stops import Stop, encode_stop
+from consent_stream.wire.topics import LEDGER
 from tests.console.made import NOW, S
 from tests.console.people import ANA, CONTACT, looking, written
 from tests.console.site import KEYS, SOON, site
@@ -67,7 +69,8 @@ def test_the_base_form_is_looked_up_too():
     [
         {"who": "jo at home"}, {"who": ""}, {"tenant": " "}, {"kind": "fax"}, {"purpose": "fun"}, {"channel": "fax"},
         {"kind": "key", "who": "zz"}, {"kind": "key", "who": "0148" + "00" * 17}, {"kind": "phone", "who": "12"},
-        {"kind": "contact", "who": "\udc80"}, {"scope": "a//b"},
+        {"kind": "contact", "who": "\udc80"}, {"scope": "a//b"}, {"channel": "sms"},
+        {"kind": "phone", "who": "+12025550123", "channel": "email"}, {"at": "yesterday"}, {"known_at": "2026-03-01"},
     ],
 )  # fmt: skip
 def test_a_form_that_asks_nothing_is_told_so_without_saying_it_back(over):
@@ -168,8 +171,13 @@ def test_the_end_of_the_console_ends_a_search():
 
 
 @pytest.fixture
-def open_(monkeypatch):
-    with site(look=looking(monkeypatch, written())) as found:
+def log():
+    return written()
+
+
+@pytest.fixture
+def open_(monkeypatch, log):
+    with site(look=looking(monkeypatch, log)) as found:
         found.log_in()
         yield found
 
@@ -201,6 +209,32 @@ def test_the_chain_from_the_event_to_the_message(open_):
     assert ANA not in text + where
     assert CONTACT not in where
     assert KEY.hex() not in where
+
+
+def test_of_another_instant_it_tells_what_was_known_then(open_):
+    _, text = found_page(open_, known_at="2026-03-01T12:05:00Z")
+    assert "<strong>ALLOW</strong>" in text
+    assert "notice n1 1" in text
+    assert "sha256 <code>00</code>" in text
+    assert "unsubscribe.global" not in text
+
+
+def test_a_kill_switch_is_a_caution_of_now(open_):
+    control = open_.console.model.control
+    control.take(*encode_stop("*", "email", Stop(True, "wrong template", "ops", NOW)))
+    control.take(*encode_stop("globex", "*", Stop(True, "of others", "ops", NOW)))
+    _, text = found_page(open_)
+    assert "sending is stopped (*, email), by ops: wrong template" in text
+    assert "of others" not in text
+    _, text = found_page(open_, at="2026-03-01T12:05:00Z")
+    assert "sending is stopped" not in text
+
+
+def test_a_yes_beside_a_record_that_nobody_can_read_is_not_certain(open_, log):
+    log.write(LEDGER, KEY, b"garbage", NOW)
+    _, text = found_page(open_, known_at="2026-03-01T12:05:00Z")
+    assert "This yes is not certain" in text
+    assert "may say otherwise: consent.ledger" in text
 
 
 def test_of_an_address_that_nobody_knows_there_is_no_event(open_):
