@@ -29,6 +29,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "topics": ({"settings", "wire"}, {"confluent_kafka"}),
     "control": ({"settings", "wire"}, {"confluent_kafka"}),
     "acls": ({"settings", "wire", "topics"}, {"confluent_kafka"}),
+    "registry": ({"settings", "wire"}, {"orjson"}),
     "publisher": ({"settings", "wire"}, {"confluent_kafka"}),
     # Quarantined records, back to where they came from.
     "putback": ({"settings", "wire", "control", "publisher", "inspection"}, {"confluent_kafka"}),
