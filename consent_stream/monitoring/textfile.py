@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def place(path: Path, text: bytes) -> None:
     draft = Draft(path)
     try:
         draft.file.write(text)
+        os.fchmod(draft.file.fileno(), 0o644)  # node_exporter is another user, and these are counts
         draft.finish()
         draft.place()
     except BaseException:

@@ -111,8 +111,31 @@ def test_a_worker_is_asked_where_it_answers():
     assert container["args"][-1] == f"0.0.0.0:{port['containerPort']}"
     asked = {container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")}
     assert asked == {"/livez", "/readyz"}
-    source = (ROOT / "consent_stream" / "health.py").read_text()
+    source = (ROOT / "consent_stream" / "monitoring" / "exposition.py").read_text()
     assert all(f'"{path}"' in source for path in asked)
+
+
+SCRAPED = {name: pod for name, pod in PODS.items() if "annotations" in pod["metadata"]}
+
+
+@pytest.mark.parametrize("name", list(SCRAPED))
+def test_prometheus_is_told_a_port_that_is_open_to_it(name):
+    pod = SCRAPED[name]
+    port = int(pod["metadata"]["annotations"]["prometheus.io/port"])
+    assert pod["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
+    containers = [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+    assert port in [each["containerPort"] for container in containers for each in container.get("ports", [])]
+    policies = [each["spec"] for (kind, _), each in BY_KIND.items() if kind == "NetworkPolicy"]
+    own = [
+        each for each in policies if each["podSelector"]["matchLabels"].get("app") == pod["metadata"]["labels"]["app"]
+    ]
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    opened = [rule for each in own for rule in each.get("ingress", []) if monitoring in rule["from"]]
+    assert port in [each["port"] for rule in opened for each in rule["ports"]]
+
+
+def test_all_that_run_on_are_scraped():
+    assert set(SCRAPED) == {name for name, pod in PODS.items() if name != "consent-topics"}
 
 
 @pytest.mark.parametrize("kind", [each for each in sorted(BY_KIND) if each[0] in ("PodDisruptionBudget", "Service")])

@@ -37,10 +37,12 @@ def plain(text: str, instance: str) -> str:
 
 def test_there_is_one_for_each_process():
     assert [each.name for each in UNITS] == [
+        "consent-stream-canary.service",
         "consent-stream-console.service",
         "consent-stream-edge.service",
         "consent-stream-gate-follow@.service",
         "consent-stream-gate-serve@.service",
+        "consent-stream-late-sends.service",
         "consent-stream-worker@.service",
     ]
 

@@ -14,10 +14,12 @@ import pytest
 import yaml
 
 from consent_stream.dev.leash import leashed
+from consent_stream.dev.ports import free_ports
 
 pytestmark = pytest.mark.kafka
 ROOT = Path(__file__).parent.parent.parent
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+METRICS = "0.0.0.0:9464"
 CONSENT_STREAM = [sys.executable, "-m", "consent_stream"]
 
 
@@ -74,7 +76,8 @@ class Compose:
     def _here(self, text: str) -> str:
         for there, here in self._moved.items():
             text = text.replace(there, here)
-        return text
+        # In containers all have the same port.
+        return f"127.0.0.1:{free_ports(1)[0]}" if text == METRICS else text
 
 
 def recent_events() -> str:
