@@ -6,6 +6,7 @@ import orjson
 from rich.text import Text
 
 from consent_stream.commands.screen import clock, printable
+from consent_stream.domain.times import DAY, HOUR, MINUTE, SECOND
 from consent_stream.inspection.records import Row
 
 SHORT = 16  # hex digits of a key: three bytes that all keys of a tenant share, and 40 bits
@@ -44,7 +45,7 @@ def _tone(row: Row) -> str:
 
 
 def _what(row: Row) -> list[str]:
-    kinds = [kind for kind in row.kinds if kind not in row.after]
+    kinds = [kind for kind in row.kinds if kind not in row.after.lower()]
     reasons = [reason for reason in row.reasons if reason not in f"{row.before} {row.after}"]
     about = ",".join(filter(None, (*kinds, *reasons)))
     derived = "derived" if row.derived else ""
@@ -54,8 +55,16 @@ def _what(row: Row) -> list[str]:
 def _place(row: Row) -> str:
     """Where the record lies, and the event behind it in consent.events."""
     event = "" if row.event is None else f" ← {row.event[0]}:{row.event[1]}"
-    late = "" if row.latency is None else f" {row.latency / 1000:+.0f} ms"
+    late = "" if row.latency is None else f" {_span(row.latency)}"
     return f"{row.partition}:{row.offset}{event}{late}"
+
+
+def _span(micros: int) -> str:
+    """Milliseconds, but of what was written anew, by a rebuild or from a backlog."""
+    for unit, size in (("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", SECOND)):
+        if abs(micros) >= 2 * size:
+            return f"{micros / size:+.1f} {unit}"
+    return f"{micros / 1000:+.0f} ms"
 
 
 def _cut(text: str) -> str:

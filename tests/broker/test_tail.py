@@ -214,3 +214,18 @@ def test_it_says_once_when_gates_obey_another_generation(topics, monkeypatch):
     shown = topics.tail("--since", "2026-01-01T00:00:00Z", "--follow", "--json", "--max", "4")
     assert len(ids(shown)) == 4
     assert shown.stderr == "consent-stream: gates obey generation 3 from now on, and this shows 0: begin it again\n"
+
+
+@pytest.mark.parametrize(
+    ("micros", "shown"),
+    [
+        (9_000, "+9 ms"),
+        (-3_000, "-3 ms"),
+        (1_999_000, "+1999 ms"),
+        (90_000_000, "+90.0 s"),
+        (3 * 86_400_000_000, "+3.0 d"),
+    ],
+)
+def test_how_late_a_line_came_is_in_a_unit_that_can_be_read(micros, shown):
+    line = text_of(Row("consent.changes", 3, 4, AT + micros, KEY, received=AT)).plain
+    assert line.endswith(f"  3:4 {shown}")
