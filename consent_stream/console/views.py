@@ -33,13 +33,15 @@ def flow(model: Model, now: int) -> dict[str, Any]:
     with model.lock:
         told = model.flow
         gates = model.gatesheet.gates(now, model.control.active)
+        speaking = [gate for gate in gates if gate.state != "silent"]  # of the others nobody knows what they do
         return {
             "rates": [(topic.name, told.rate(topic.name, now), told.end(topic.name)) for topic in COUNTED],
             "stages": told.stages(EVENTS.name, now),
             "plot": _rate_plot(told, now),
-            "gates": len(gates),
-            "fresh": sum(gate.state == "fresh" for gate in gates),
-            "worst": max((gate.behind for gate in gates if gate.behind is not None), default=None),
+            "gates": len(speaking),
+            "silent": len(gates) - len(speaking),
+            "fresh": sum(gate.state == "fresh" for gate in speaking),
+            "worst": max((gate.behind for gate in speaking if gate.behind is not None), default=None),
             "group": model.group,
             "edges": [
                 (edge.id, max(0, now - edge.through) / 1e6, edge.since)
@@ -72,9 +74,10 @@ def gates(model: Model, now: int) -> dict[str, Any]:
         found, known = model.gatesheet.gates(now, model.control.active), model.caught_up
     by_list: dict[str, list[int]] = {}
     for gate in found:
-        counted = by_list.setdefault(gate.report.channel, [0, 0])
+        counted = by_list.setdefault(gate.report.channel, [0, 0, 0])
         counted[0] += gate.state == "fresh"
-        counted[1] += 1
+        counted[1] += gate.state != "silent"
+        counted[2] += gate.state == "silent"
     return {"gates": found[:MOST_ROWS], "more": max(0, len(found) - MOST_ROWS), "lists": by_list, "known": known}
 
 

@@ -37,7 +37,8 @@ def test_flow_tells_rates_lag_workers_and_edges(show):
         "generation 0",
     ):
         assert said in text
-    assert "2 of 4 fresh" in text
+    assert "2 of 3 fresh" in text
+    assert "42 s behind at most; 1 silent" in text
     assert "No kill switch is on." in text
     assert "As of 2026-11-24 22:05:32 UTC." in text
 
@@ -97,7 +98,14 @@ def test_what_is_wrong_with_the_workers_or_the_lists_is_said(show):
 def test_gates_the_worst_first(show):
     text = show("/gates")
     assert text.index("mta-3") < text.index("mta-2") < text.index("mta-1")
-    for said in ("silent", "stale", "fresh", "1,234,567", "2026-11-24 22:05:32 UTC", "email</strong>: 1 of 3 fresh"):
+    for said in (
+        "silent",
+        "stale",
+        "fresh",
+        "1,234,567",
+        "2026-11-24 22:05:32 UTC",
+        "email</strong>: 1 of 2 fresh, 1 silent",
+    ):
         assert said in text
 
 
