@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from consent_stream.domain.registers import Registers
     from consent_stream.inspection.history import History
 
+KINDS = {"address": "address key", "contact": "contact key", "base": "key of the base form (without its tag)"}
 SHOWN = 200  # of what happened, the last; --json has all
 
 
@@ -62,19 +63,19 @@ def command(settings: Settings, hexes: tuple[str, ...], now: bool, timeout: floa
     if addresses > 1 or (not addresses and given["contact"] is None):
         raise click.UsageError("give one of --email, --phone and --key, or --contact, or an address and --contact")
     try:
-        history = _history(settings, {**given, "keys": hexes}, now, timeout)
+        history, bases = _history(settings, {**given, "keys": hexes}, now, timeout)
     except NoKey as error:
         raise click.UsageError(str(error)) from error
     except Unread as error:
         raise Unanswered(str(error)) from error
     if as_json:
-        click.echo(json.dumps({"tenant": given["tenant"], **fields(history)}))
+        click.echo(json.dumps({"tenant": given["tenant"], **fields(history, bases)}))
     else:
-        _show(history, now)
+        _show(history, bases, now)
     return 0 if history.rows or history.entries or history.facts or history.sends else 1
 
 
-def _history(settings: Settings, given: dict[str, Any], now: bool, timeout: float) -> History:
+def _history(settings: Settings, given: dict[str, Any], now: bool, timeout: float) -> tuple[History, tuple[bytes, ...]]:
     from consent_stream.inspection.history import ENTRIES, PARTS, ROWS, read_history
     from consent_stream.inspection.whyread import Asked, NoKey, case_for, check_keys
 
@@ -89,17 +90,18 @@ def _history(settings: Settings, given: dict[str, Any], now: bool, timeout: floa
         check_keys(settings, keyring)
     with reading_bars() as tell:
         parts = (ROWS, ENTRIES) if now else PARTS
-        return read_history(settings, (*case.keys, *case.bases), parts=parts, seconds=timeout, tell=tell)
+        keys = (*case.keys, *case.bases)
+        return read_history(settings, keys, parts=parts, seconds=timeout, tell=tell), case.bases
 
 
-def _show(history: History, now: bool) -> None:
+def _show(history: History, bases: tuple[bytes, ...], now: bool) -> None:
     from consent_stream.inspection.dossier import events, kind_of
 
     screen = console()
     for key in history.keys:
         reg = history.rows.get(key)
         known = _owner(reg) if reg is not None else "nothing is known"
-        screen.print(Text.assemble((f"{kind_of(key)} key {key.hex()}", "bold"), f"  {known}"), soft_wrap=True)
+        screen.print(Text.assemble((f"{KINDS[kind_of(key, bases)]} {key.hex()}", "bold"), f"  {known}"), soft_wrap=True)
         if reg is not None:
             _show_registers(screen, reg)
         _show_lists(screen, history, key)

@@ -5,7 +5,7 @@ Pure: what a `History` holds, told. Keys are hex; of a birth only until when som
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from consent_stream.domain.facts import Birth, Delivery, Grant, Lift, Part, Request, Restriction, Void
@@ -73,9 +73,9 @@ def _terms(grant: Grant) -> str:
     return "; ".join(filter(None, parts))
 
 
-def kind_of(key: bytes) -> str:
-    """Whether a key stands for an address or a contact."""
-    return "contact" if key[1:2] == b"c" else "address"
+def kind_of(key: bytes, bases: Collection[bytes] = ()) -> str:
+    """What a key stands for: an address, its base form (RULES §6), or a contact."""
+    return "base" if key in bases else "contact" if key[1:2] == b"c" else "address"
 
 
 def events(history: History) -> list[Row]:
@@ -97,12 +97,12 @@ def _bare(topic: str, place: Place, key: bytes) -> Row:
     return Row(topic, place.partition, place.offset, place.written, key)
 
 
-def fields(history: History) -> dict[str, Any]:
-    """As JSON has it. Times in microseconds."""
+def fields(history: History, bases: Collection[bytes] = ()) -> dict[str, Any]:
+    """As JSON has it. bases: keys of base forms. Times in microseconds."""
     return {
         "generation": history.generation,
         "through": history.through,
-        "keys": [_key_fields(history, key) for key in history.keys],
+        "keys": [{"kind": kind_of(key, bases), **_key_fields(history, key)} for key in history.keys],
         "history": [row.fields() for row in events(history)],
         "damaged": [{"topic": each.topic, **each.place._asdict(), "why": each.why} for each in history.damaged],
         "read": dict(history.read),
@@ -114,7 +114,6 @@ def _key_fields(history: History, key: bytes) -> dict[str, Any]:
     lists = {name: _entry_fields(*found) for (name, each), found in history.entries.items() if each == key}
     return {
         "key": key.hex(),
-        "kind": kind_of(key),
         "known": reg is not None,
         "tenant": reg and reg.tenant,
         "stands_for": stands_for(reg.channels) if reg else (),

@@ -102,6 +102,14 @@ def test_for_people_it_is_words(inspect):
     assert "c-42" not in shown.output
 
 
+def test_what_is_known_of_the_base_form_is_named_so(log, inspect):
+    shown = inspect("--email", "ana+shop@example.com")
+    assert shown.exit_code == 0
+    assert f"key of the base form (without its tag) {ANA.hex()}  tenant acme" in shown.stdout
+    told = json.loads(inspect("--email", "ana+shop@example.com", "--json").stdout)
+    assert [(key["kind"], key["known"]) for key in told["keys"]] == [("address", False), ("base", True)]
+
+
 def test_now_reads_no_ledger(log, inspect):
     shown = inspect("--email", "ana@example.com", "--now")
     assert "SUPPRESSED" in shown.stdout
