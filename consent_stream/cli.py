@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "publish": ("publish", "Send events, one a line, and print their receipts."),
     "import": ("import_", "Lists that you have, as events: suppressions, bounces, complaints, subscribers."),
     "void-batch": ("void_batch", "Take back what an imported file permitted."),
+    "undo-bounces": ("undo_bounces", "Make up for bounces that were none, after a provider's outage."),
     "check": ("check", "Ask a gate whether one person may be mailed."),
     "explain": ("explain", "Why a gate answers as it does."),
     "scrub": ("scrub", "Clean a list before it is mailed."),
@@ -61,6 +62,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "worker": ("faust", "mode", "aiokafka", "rocksdict"),
     "edge": ("aiohttp", "aiosmtpd", "jinja2"),
     "parquet": ("pyarrow",),
+    "otel": ("opentelemetry",),
 }
 
 
