@@ -9,6 +9,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from consent_stream.commands.barrier import Unanswered
 from consent_stream.commands.bars import reading_bars
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.screen import clock, console, plain, printable
@@ -24,12 +25,6 @@ if TYPE_CHECKING:
 
 KINDS = {"address": "address key", "contact": "contact key", "base": "key of the base form (without its tag)"}
 SHOWN = 200  # of what happened, the last; --json has all
-
-
-class Unanswered(click.ClickException):
-    """Kafka, or a topic, is not there."""
-
-    exit_code = 2
 
 
 @click.command()

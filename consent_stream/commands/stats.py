@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Table
 
+from consent_stream.commands.barrier import Unanswered
 from consent_stream.commands.bars import Tell, reading_bars
 from consent_stream.commands.instants import Instant
 from consent_stream.commands.options import settings_options
@@ -26,12 +27,6 @@ if TYPE_CHECKING:
 
 LISTS = ("email", "sms", "sharing")
 SHOWN = 20  # rows of a table for people; --json has all
-
-
-class Unanswered(click.ClickException):
-    """There is nothing to count: Kafka, a topic or the room for it is not there."""
-
-    exit_code = 2
 
 
 @click.command()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from consent_stream.commands.barrier import Unanswered
 from consent_stream.commands.instants import Instant
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.screen import console, printable
@@ -35,12 +36,6 @@ GRACE = 2_000_000  # microseconds after --until in which a record may still arri
 SKEW = 3_600_000_000  # microseconds by which the clocks of those who write may differ
 RECHECK = 30.0  # seconds between two looks which generation gates obey
 WHOLE = 38  # hex digits of a subject key
-
-
-class Unanswered(click.ClickException):
-    """Kafka, or the topic, is not there."""
-
-    exit_code = 2
 
 
 class _Topic(click.Choice[str]):
