@@ -112,6 +112,23 @@ def test_on_a_phone(console, phone, tmp_path):
     assert (tmp_path / "found.png").stat().st_size > 20_000
 
 
+def test_long_names_push_nothing_beyond_the_edge(console, plain):
+    name = "a-mailer-of-the-newsletter-department-in-frankfurt-0123456789"
+    host = "ip-10-0-123-45.eu-central-1.compute.example.com"
+    with console.console.model.lock:
+        found = report(
+            name, host=host, list="a-long-prefix-suppression.sharing.g12", trouble="out of disk", ready=False
+        )
+        console.console.model.gatesheet.hear(found, NOW)
+    enter(plain, console)
+    for width in (320, 800, 1280):
+        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+        plain.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        for path in PAGES:
+            plain.open(console.url + path)
+            assert plain.driver.execute_script("return document.documentElement.scrollWidth") <= width
+
+
 def test_with_script_what_is_live_is_brought_up_to_date_in_place(console, phone):
     enter(phone, console)
     phone.open(f"{console.url}/gates")
