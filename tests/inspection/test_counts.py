@@ -3,7 +3,7 @@
 from collections import Counter
 from contextlib import closing
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consent_stream.domain.standing import BLANK
@@ -58,6 +58,7 @@ def test_what_cannot_be_read_marks_a_key_until_something_as_new_can():
     assert counted(broken, (KEY, entry(1, 1)))["acme"].status == {"SUPPRESSED": 1}
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 9))))
 def test_as_a_dictionary_would_count(records):
     """Equal versions are equal bytes, so a version decides what it says."""

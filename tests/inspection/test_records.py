@@ -3,7 +3,7 @@
 from itertools import chain
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consent_stream.domain.standing import BLANK, Standing
@@ -133,6 +133,7 @@ def test_headers_of_quarantine_that_are_none_are_trouble_and_no_crash():
 
 
 @pytest.mark.parametrize("topic", [topic for topic in READERS if topic is not QUARANTINE], ids=lambda topic: topic.name)
+@settings(deadline=None)
 @given(value=st.binary(max_size=60), header=st.booleans())
 def test_what_cannot_be_read_is_a_row_with_its_place(topic, value, header):
     row = row_of(topic, raw(b"\xc3\x01" + value if header else value))
@@ -184,6 +185,7 @@ def test_a_record_that_cannot_be_read_is_wanted_unless_its_key_or_time_says_no()
     assert not Wanted(key="01").may_hold(damaged._replace(key=None))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 50)).map(sorted), max_size=4), st.randoms())
 def test_records_of_the_past_come_in_order_however_they_arrive(partitions, random):
     order, left, taken = TimeOrder(range(len(partitions)), 3), dict(enumerate(map(list, partitions))), []
