@@ -168,6 +168,14 @@ def test_standing_by_day(lake):
     assert by_day[date(2026, 11, 25)] == {"CLEAR": 2, "PARTIAL": 9, "SUPPRESSED": 3}
 
 
+def test_no_address_is_in_any_file(lake):
+    for view in ("changes", "sends", "ledger"):
+        rows = ask(lake, f"FROM {view}")
+        assert rows
+        assert "@" not in repr(rows)
+        assert "c-10" not in repr(rows)
+
+
 def test_every_question_of_the_file_is_asked_here(lake):
     asked = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     numbered = [

@@ -1,0 +1,75 @@
+"""A real schema registry for the tests: Apicurio, its store in memory, from Maven Central; fetched once per user."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from consent_stream.dev.errors import DevError, ToolMissing
+from consent_stream.dev.jars import cache_dir, java
+from consent_stream.dev.leash import leashed
+from consent_stream.dev.ports import free_ports
+
+VERSION = "3.3.3"
+CONFLUENT = "apis/ccompat/v7"  # where it speaks Confluent's API
+READY_S = 120
+
+
+@contextmanager
+def apicurio(folder: Path) -> Iterator[str]:
+    """Its URL, as Confluent's clients want it, while the block runs. Errors: ToolMissing, DevError."""
+    home, port = fetched(), free_ports(1)[0]
+    command = [java(), "-Xmx384m", f"-Dquarkus.http.port={port}", "-Dquarkus.http.host=127.0.0.1", "-jar"]
+    with (folder / "apicurio.log").open("wb") as log:
+        server = subprocess.Popen(
+            leashed([*command, str(home / "quarkus-run.jar")]), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+        try:
+            _await(f"http://127.0.0.1:{port}/health/ready", server, folder / "apicurio.log")
+            yield f"http://127.0.0.1:{port}/{CONFLUENT}"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def fetched() -> Path:
+    """Where it lies."""
+    target = cache_dir() / f"apicurio-{VERSION}"
+    if target.is_dir():
+        return target
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise ToolMissing("Apicurio is fetched with Maven, and there is no mvn")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        artifact = f"-Dartifact=io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
+        copied = [maven, "-B", "-q", "dependency:copy", artifact, f"-DoutputDirectory={scratch}"]
+        ran = subprocess.run(copied, cwd=scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if ran.returncode != 0:
+            raise DevError(f"Maven could not fetch Apicurio {VERSION}: {ran.stdout[-500:]}")
+        (archive,) = Path(scratch).glob("*.tar.gz")
+        with tarfile.open(archive) as packed:
+            packed.extractall(Path(scratch, "unpacked"), filter="data")
+        Path(scratch, "unpacked").rename(target)
+    return target
+
+
+def _await(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_S
+    while True:
+        assert server.poll() is None, log.read_text()[-2000:]
+        try:
+            with urlopen(url, timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except (URLError, OSError):
+            assert time.monotonic() < deadline, f"Apicurio is not ready: {log.read_text()[-2000:]}"
+        time.sleep(0.2)

@@ -1,0 +1,92 @@
+"""A worker, a real Kafka and a real schema registry: the changes are read by Confluent's own reader, and by ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC
+from pathlib import Path
+from urllib.request import urlopen
+
+import orjson
+import pytest
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroDeserializer
+
+from consent_stream.wire.change import decode_change
+from consent_stream.wire.schemas import CONSENT_CHANGE, schema_json
+from consent_stream.wire.topics import CHANGES
+from tests.analytics.apicurio import apicurio
+from tests.analytics.records import held
+from tests.analytics.test_export import run
+from tests.faults.deployment import Deployment, deployed
+from tests.faults.population import POLICY
+from tests.kafka.test_late_sends import granted, withdrawn
+
+pytestmark = [pytest.mark.kafka, pytest.mark.long]  # the registry alone takes half a minute to come up, and 160 MB
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with apicurio(tmp_path_factory.mktemp("apicurio")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def deployment(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with deployed(kafka, tmp_path_factory.mktemp("framed"), "framed-", POLICY) as found:
+        yield found
+
+
+def feed(deployment: Deployment, *names: str) -> None:
+    deployment.produce([granted(name) for name in names])
+    deployment.produce([withdrawn(name, number) for number, name in enumerate(names)])
+    deployment.await_settled()
+
+
+def test_changes_in_a_registrys_framing_are_read_by_its_reader_and_by_ours(
+    registry: str, deployment: Deployment, tmp_path: Path
+) -> None:
+    worker = deployment.worker("w1", "--registry-url", registry).start().await_ready()
+    feed(deployment, "ana", "ben", "cleo")
+    assert worker.stop() == 0
+    topic, records = CHANGES.full(deployment.prefix), deployment.read(CHANGES)
+    assert records
+    ids = {(each.value or b"")[:5] for each in records}
+    (header,) = ids
+    assert header[0] == 0
+    with urlopen(f"{registry}/subjects/{topic}-value/versions/latest", timeout=10) as answer:
+        said = orjson.loads(answer.read())
+    assert (orjson.loads(said["schema"]), said["id"]) == (
+        schema_json("consent_change"),
+        int.from_bytes(header[1:], "big"),
+    )
+    read = AvroDeserializer(SchemaRegistryClient({"url": registry}))
+    for each in records:
+        theirs, ours = read(each.value, None), decode_change(each.value or b"")
+        assert theirs["received"].astimezone(UTC).timestamp() == ours.received / 1e6
+        assert theirs["after"] == {**ours.after._asdict(), "reasons": list(ours.after.reasons),
+                                   "blocked_scopes": list(ours.after.blocked_scopes)}  # fmt: skip
+        assert {name: theirs[name] for name in ("tenant", "channel", "version", "id", "source", "type", "derived")} == {
+            name: getattr(ours, name) for name in ("tenant", "channel", "version", "id", "source", "type", "derived")
+        }
+
+
+def test_a_worker_starts_without_the_registry_once_it_knows_the_id(deployment: Deployment, tmp_path: Path) -> None:
+    """And goes on in the framing of before, or, told of no registry, in ours: readers take both in one topic."""
+    before = len(deployment.read(CHANGES))
+    url = orjson.loads((deployment.folder / "data-w1" / "registry.json").read_bytes())["url"]
+    worker = deployment.worker("w1", "--registry-url", url).start().await_ready()  # the registry is still there
+    feed(deployment, "dora")
+    assert worker.stop() == 0
+    plain = deployment.worker("w1").start().await_ready()
+    feed(deployment, "emma")
+    assert plain.stop() == 0
+    records = deployment.read(CHANGES)
+    headers = [(each.value or b"")[:10] for each in records]
+    assert CONSENT_CHANGE in headers
+    assert sum(header[0] == 0 for header in headers) > before
+    ran = run(deployment.settings, tmp_path / "lake")
+    assert ran.exit_code == 0, ran.stderr
+    rows = held(tmp_path / "lake")
+    assert [(row["partition"], row["offset"]) for row in rows] == [(each.partition, each.offset) for each in records]
+    assert {"no-ana", "no-dora", "no-emma"} <= {row["event_id"] for row in rows}
