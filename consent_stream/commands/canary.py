@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -12,12 +13,14 @@ from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.screen import printable
 from consent_stream.commands.serving import say, serving_metrics
 from consent_stream.commands.stopping import asked_to_stop
+from consent_stream.logs import as_json, log_to_stderr
 from consent_stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from consent_stream.monitoring.patrol import Patrol
     from consent_stream.wire.keys import Keyring
 
+log = logging.getLogger("consent_stream.canary")
 SHORTEST = 10.0  # seconds between two presses: from one network, more often looks like a scanner's
 
 
@@ -36,7 +39,7 @@ SHORTEST = 10.0  # seconds between two presses: from one network, more often loo
     help="Serve Prometheus metrics there; on loopback without HOST. Default: nowhere.",
 )
 @click.option("--once", is_flag=True, help="One press: exit 0 when every gate enforces it within --patience, else 1.")
-@settings_options("keys")
+@settings_options("keys", "log_format")
 def command(
     settings: Settings, edge: str | None, tenant: str, every: float, patience: float, metrics: str | None, once: bool
 ) -> int:
@@ -55,6 +58,7 @@ def command(
 
     if every < SHORTEST:
         raise click.BadParameter(f"at least {SHORTEST:g} seconds", param_hint="--every")
+    log_to_stderr("canary", settings.log_format)
     keyring = _keyring(settings)
     try:
         keys = keys_of(keyring, tenant)
@@ -126,4 +130,7 @@ def _once(patrol: Patrol, patience: float, asked: Callable[[], int]) -> int:
 
 
 def _tell(line: str) -> None:
-    click.echo(f"consent-stream: {printable(line)}", err=True)
+    if as_json():
+        log.warning("%s", line)
+    else:
+        click.echo(f"consent-stream: {printable(line)}", err=True)
