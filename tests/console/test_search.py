@@ -137,7 +137,8 @@ def test_so_many_at_once_and_no_more(monkeypatch):
     jobs.close()
 
 
-def test_what_was_found_is_forgotten_after_ten_minutes_and_when_there_is_much():
+def test_what_was_found_is_forgotten_after_ten_minutes_and_when_there_is_much(monkeypatch):
+    monkeypatch.setattr(search, "MOST_KEPT", 5)
     now = [NOW]
     jobs = Jobs(lambda sought, tell: "found", lambda: now[0])
     first = jobs.begin(read())
