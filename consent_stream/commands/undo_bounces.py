@@ -158,9 +158,11 @@ def _undo(settings: Settings, found: Found, wanted: Wanted, signed: Signed, at: 
 
 
 def _print_json(found: Found, told: dict[Any, int], wanted: Wanted, receipts: dict[int, int] | None) -> None:
+    from consent_stream.inspection.bounces import counts
+
     rows = [
         {"source": source, "domain": domain, "status": status, "bounces": n}
-        for (source, domain, status), n in found.selected.most_common()
+        for (source, domain, status), n in counts(found, wanted)
     ]
     outcome = {
         "tenant": wanted.tenant, "from": wanted.since, "to": wanted.until, "bounces": found.selected.total(),
@@ -172,13 +174,15 @@ def _print_json(found: Found, told: dict[Any, int], wanted: Wanted, receipts: di
 
 
 def _print(found: Found, told: dict[Any, int], wanted: Wanted, receipts: dict[int, int] | None) -> None:
-    screen = console()
+    from consent_stream.inspection.bounces import counts
+
+    screen, rows = console(), counts(found, wanted)
     table = Table("bounces", "source", "domain", "status", box=None, pad_edge=False)
-    for kind, count in found.selected.most_common(ROWS):
+    for kind, count in rows[:ROWS]:
         table.add_row(f"{count:,}", *map(plain, kind))
     screen.print(table)
-    if len(found.selected) > ROWS:
-        screen.print(f"… and {len(found.selected) - ROWS:,} rows more: --json has all")
+    if len(rows) > ROWS:
+        screen.print(f"… and {len(rows) - ROWS:,} rows more: --json has all")
     click.echo(f"{found.selected.total():,} bounces of {len(found.keys):,} addresses, {_span(wanted)}")
     for name, words in WORDS.items():
         if told.get(name):

@@ -36,6 +36,7 @@ from consent_stream.wire.topics import EVENTS, LEDGER
 
 TYPE = "delivery.bounced"
 UNKNOWN = "(not known any more)"
+FEW, ENOUGH = "(domains of few addresses)", 5  # the domain of one person is part of an address
 SLACK = HOUR  # by which a fact may seem to be written before its event: clocks of workers and brokers differ
 YOUNG = MINUTE  # a delivery must lie in the past by the brokers' clock, which may be behind ours
 
@@ -79,10 +80,12 @@ class Course:
 
 @dataclass
 class Found:
-    """selected: bounces by source, domain and status. keys: address key → its course. unknown: bounces of the window
-    that were left out, for their event is there no more and was asked about. unreadable: records of the ledger."""
+    """selected: bounces by source, domain and status. domains: how many keys each has. keys: address key → its course.
+    unknown: bounces of the window that were left out, for their event is there no more and was asked about. unreadable:
+    records of the ledger."""
 
     selected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    domains: Counter[str] = field(default_factory=Counter)
     keys: dict[bytes, Course] = field(default_factory=dict)
     unknown: int = 0
     unreadable: int = 0
@@ -102,6 +105,7 @@ def find_bounces(settings: Settings, generation: int, wanted: Wanted, tell: Tell
         if is_selected(fact, wanted, events):
             told = (events or {}).get(event, Said(UNKNOWN, UNKNOWN))
             found.selected[fact.source, told.domain, told.status] += 1
+            found.domains[told.domain] += fact.key not in found.keys
             chosen.add((fact.key, event))
             for part in _deliveries(fact):
                 course = found.keys.setdefault(fact.key, Course(fact.channels, part))
@@ -114,6 +118,16 @@ def find_bounces(settings: Settings, generation: int, wanted: Wanted, tell: Tell
             if (fact.key, event_of(fact)) not in chosen or fact.type != TYPE:
                 add_other(found.keys[fact.key], fact)
     return found
+
+
+def counts(found: Found, wanted: Wanted) -> list[tuple[tuple[str, str, str], int]]:
+    """How many bounces by source, domain and status, the most first. A domain is named if it was asked for, or has
+    enough addresses."""
+    told = Counter[tuple[str, str, str]]()
+    for (source, domain, status), count in found.selected.items():
+        named = domain in (UNKNOWN, *wanted.domains) or found.domains[domain] >= ENOUGH
+        told[source, domain if named else FEW, status] += count
+    return told.most_common()
 
 
 def event_of(fact: Fact) -> Event:

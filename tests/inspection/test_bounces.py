@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,13 +18,16 @@ from consent_stream.domain.policy import read_policy
 from consent_stream.domain.registers import Registers
 from consent_stream.domain.restrictions import RESTRICTIONS
 from consent_stream.inspection.bounces import (
+    FEW,
     UNKNOWN,
     Course,
+    Found,
     Said,
     Signed,
     Wanted,
     add_other,
     bounces_in,
+    counts,
     domain_of,
     event_of,
     fate_of,
@@ -224,6 +228,20 @@ def test_the_event_is_the_same_each_time_and_names_nobody() -> None:
     assert found["time"] == "2026-03-01T12:00:01.000001Z"
     (fact,) = facts(told, NOON + HOUR)
     assert (fact.key, fact.channels) == (KEY, EMAIL)
+
+
+def test_the_domain_of_few_is_named_to_whom_named_it_alone() -> None:
+    found = Found(
+        selected=Counter(
+            {("/mta", "example.com", "5.1.1"): 9, ("/mta", "ana.example", "5.1.1"): 7, ("/mta", UNKNOWN, ""): 1}
+        ),
+        domains=Counter({"example.com": 5, "ana.example": 4, UNKNOWN: 1}),
+    )
+    assert counts(found, ALL) == [
+        (("/mta", "example.com", "5.1.1"), 9), (("/mta", FEW, "5.1.1"), 7), (("/mta", UNKNOWN, ""), 1),
+    ]  # fmt: skip
+    asked = counts(found, ALL._replace(domains=("ana.example",)))
+    assert (("/mta", "ana.example", "5.1.1"), 7) in asked
 
 
 def test_it_lifts_nothing_that_a_person_said() -> None:
