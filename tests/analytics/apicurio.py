@@ -7,7 +7,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
@@ -21,6 +21,11 @@ from consent_stream.dev.ports import free_ports
 VERSION = "3.3.3"
 CONFLUENT = "apis/ccompat/v7"  # where it speaks Confluent's API
 READY_S = 120
+READER = "2.6.13.Final"
+_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>x</groupId><artifactId>x</artifactId><version>1</version><packaging>pom</packaging>
+<dependencies><dependency><groupId>io.apicurio</groupId><artifactId>apicurio-registry-serdes-avro-serde</artifactId>
+<version>{READER}</version></dependency></dependencies></project>"""
 
 
 @contextmanager
@@ -41,25 +46,53 @@ def apicurio(folder: Path) -> Iterator[str]:
 
 
 def fetched() -> Path:
-    """Where it lies."""
-    target = cache_dir() / f"apicurio-{VERSION}"
-    if target.is_dir():
-        return target
+    """Where the registry lies."""
+
+    def fetch(scratch: Path) -> Path:
+        artifact = f"-Dartifact=io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
+        _maven(scratch, "dependency:copy", artifact, f"-DoutputDirectory={scratch}")
+        (archive,) = scratch.glob("*.tar.gz")
+        with tarfile.open(archive) as packed:
+            packed.extractall(scratch / "unpacked", filter="data")
+        return scratch / "unpacked"
+
+    return _cached(f"apicurio-{VERSION}", fetch)
+
+
+def reader_jars() -> Path:
+    """What Kafka's own console consumer reads the framing with."""
+
+    def fetch(scratch: Path) -> Path:
+        (scratch / "pom.xml").write_text(_POM)
+        _maven(scratch, "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={scratch}/jars")
+        return scratch / "jars"
+
+    return _cached(f"apicurio-reader-{READER}", fetch)
+
+
+def _cached(name: str, fetch: Callable[[Path], Path]) -> Path:
+    target = cache_dir() / name
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            fetch(Path(scratch)).rename(target)
+    return target
+
+
+def _maven(scratch: Path, *arguments: str) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise ToolMissing("Apicurio is fetched with Maven, and there is no mvn")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        artifact = f"-Dartifact=io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
-        copied = [maven, "-B", "-q", "dependency:copy", artifact, f"-DoutputDirectory={scratch}"]
-        ran = subprocess.run(copied, cwd=scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if ran.returncode != 0:
-            raise DevError(f"Maven could not fetch Apicurio {VERSION}: {ran.stdout[-500:]}")
-        (archive,) = Path(scratch).glob("*.tar.gz")
-        with tarfile.open(archive) as packed:
-            packed.extractall(Path(scratch, "unpacked"), filter="data")
-        Path(scratch, "unpacked").rename(target)
-    return target
+    ran = subprocess.run(
+        [maven, "-B", "-q", *arguments],
+        cwd=scratch,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode != 0:
+        raise DevError(f"Maven could not fetch Apicurio: {ran.stdout[-500:]}")
 
 
 def _await(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 
+from consent_stream.dev.jars import java, kafka_jars
 from consent_stream.wire.change import decode_change
 from consent_stream.wire.schemas import CONSENT_CHANGE, schema_json
 from consent_stream.wire.topics import CHANGES
-from tests.analytics.apicurio import apicurio
+from tests.analytics.apicurio import CONFLUENT, apicurio, reader_jars
 from tests.analytics.records import held
 from tests.analytics.test_export import run
 from tests.faults.deployment import Deployment, deployed
@@ -69,6 +71,29 @@ def test_changes_in_a_registrys_framing_are_read_by_its_reader_and_by_ours(
         assert {name: theirs[name] for name in ("tenant", "channel", "version", "id", "source", "type", "derived")} == {
             name: getattr(ours, name) for name in ("tenant", "channel", "version", "id", "source", "type", "derived")
         }
+
+
+def test_kafkas_console_consumer_shows_them(registry: str, deployment: Deployment) -> None:
+    """With the registry's own reader in it; no schema of ours is given to it."""
+    records = deployment.read(CHANGES)
+    jars = [f"{each}/*" for each in (kafka_jars("tools"), reader_jars())]
+    reads = {
+        "value.deserializer": "io.apicurio.registry.serde.avro.AvroKafkaDeserializer",
+        "value.deserializer.apicurio.registry.url": registry.replace(CONFLUENT, "apis/registry/v2"),
+        "value.deserializer.apicurio.registry.id-handler": "io.apicurio.registry.serde.Legacy4ByteIdHandler",
+        "value.deserializer.apicurio.registry.use-id": "contentId",
+    }
+    command = [java(), "-Xmx128m", "-cp", ":".join(jars), "org.apache.kafka.tools.consumer.ConsoleConsumer"]
+    command += ["--bootstrap-server", deployment.settings.bootstrap, "--topic", CHANGES.full(deployment.prefix)]
+    command += ["--from-beginning", "--isolation-level", "read_committed", "--timeout-ms", "20000"]
+    command += ["--max-messages", str(len(records))]
+    command += [word for name, value in reads.items() for word in ("--formatter-property", f"{name}={value}")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    shown = [orjson.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    told = [decode_change(each.value or b"") for each in records]
+    assert sorted((each["id"], each["channel"], each["after"]["status"]) for each in shown) == sorted(
+        (each.id, each.channel, each.after.status) for each in told
+    ), ran.stderr[-3000:]
 
 
 def test_a_worker_starts_without_the_registry_once_it_knows_the_id(deployment: Deployment, tmp_path: Path) -> None:
