@@ -51,7 +51,6 @@ class Doubts:
         self.told = self.full = False
         self._open: dict[Place, int] = {}
         self._marks = Marks()
-        self._oldest: int | None = None
 
     def note(self, place: Place, written: int, doubtful: bool) -> None:
         """A record of the quarantine, written at an instant (µs)."""
@@ -61,7 +60,6 @@ class Doubts:
             self.full = True
             return
         self._open[place] = written
-        self._oldest = None
 
     def mark(self, value: bytes | None) -> None:
         """A record of the audit."""
@@ -70,14 +68,11 @@ class Doubts:
             done = [place for place, written in self._open.items() if self._marks.of(place, written) is not None]
             for place in done:
                 del self._open[place]
-            self._oldest = None
 
     @property
     def oldest(self) -> int | None:
         """When the oldest open one was quarantined (µs)."""
-        if self._oldest is None and self._open:
-            self._oldest = min(self._open.values())
-        return self._oldest if self._open else None
+        return min(self._open.values(), default=None)
 
     @property
     def exhausted(self) -> bool:
