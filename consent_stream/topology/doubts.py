@@ -34,6 +34,7 @@ BATCH = 200
 MOST = 100_000  # places that are remembered; beyond, the newer ones are looked for when these are done with
 TIMEOUT_S = 5.0
 REMIND_S = 60
+GONE_EVERY_S = 600
 AGE = "consent_quarantine_withdrawal_age_seconds"
 COUNT = "consent_quarantine_withdrawals"
 
@@ -69,6 +70,11 @@ class Doubts:
             for place in done:
                 del self._open[place]
 
+    def gone(self, partition: int, low: int) -> None:
+        """What lies before an offset is deleted: nobody can look at it any more, nor mark it."""
+        for place in [place for place in self._open if place[0] == partition and place[1] < low]:
+            del self._open[place]
+
     @property
     def oldest(self) -> int | None:
         """When the oldest open one was quarantined (µs)."""
@@ -102,7 +108,8 @@ class DoubtsWatch:
         self._consumer: Any = None
         self._audit_end = 0
         self._audit_read = False
-        self._reminded = -float(REMIND_S)
+        self._partitions: list[int] = []
+        self._reminded = self._asked = -float(REMIND_S)
 
     async def run(self) -> None:
         """Look until the app stops."""
@@ -145,7 +152,12 @@ class DoubtsWatch:
                 self._note(message)
         if not self._audit_read and self._audit_through():
             self._audit_read = self._doubts.told = True
-            self._assign([self._quarantine])
+            self._partitions = self._assign(self._quarantine)
+        if self._audit_read and time.monotonic() - self._asked > GONE_EVERY_S:
+            self._asked = time.monotonic()
+            for p in self._partitions:
+                low, _ = self._consumer.get_watermark_offsets(TopicPartition(self._quarantine, p), timeout=TIMEOUT_S)
+                self._doubts.gone(p, low)
         return time.thread_time() - began
 
     def _begin(self) -> None:
@@ -154,19 +166,18 @@ class DoubtsWatch:
         self._consumer = Consumer(self._settings.consumer(**unused, **{"log_level": 2}))
         self._audit_read = False
         _, self._audit_end = self._consumer.get_watermark_offsets(TopicPartition(self._audit, 0), timeout=TIMEOUT_S)
-        self._assign([self._audit])
+        self._assign(self._audit)
 
-    def _assign(self, names: list[str]) -> None:
-        """Read topics too, from their oldest record on."""
-        wanted = []
-        for name in names:
-            metadata = self._consumer.list_topics(name, timeout=TIMEOUT_S).topics[name]
-            if metadata.error is not None:
-                raise KafkaException(metadata.error)
-            for p in metadata.partitions:
-                low, _ = self._consumer.get_watermark_offsets(TopicPartition(name, p), timeout=TIMEOUT_S)
-                wanted.append(TopicPartition(name, p, low))
-        self._consumer.incremental_assign(wanted)
+    def _assign(self, name: str) -> list[int]:
+        """Read a topic too, from its oldest records on; its partitions."""
+        metadata = self._consumer.list_topics(name, timeout=TIMEOUT_S).topics[name]
+        if metadata.error is not None:
+            raise KafkaException(metadata.error)
+        places = [TopicPartition(name, p) for p in metadata.partitions]
+        for place in places:
+            place.offset, _ = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
+        self._consumer.incremental_assign(places)
+        return [place.partition for place in places]
 
     def _audit_through(self) -> bool:
         (at,) = self._consumer.position([TopicPartition(self._audit, 0)])

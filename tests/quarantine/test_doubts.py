@@ -82,6 +82,14 @@ def test_what_is_remembered_is_bounded_and_the_rest_is_looked_for_later(monkeypa
     assert found.exhausted
 
 
+def test_what_retention_took_is_no_alarm() -> None:
+    found = followed()
+    for place in ((0, 1), (0, 2), (1, 1)):
+        found.note(place, NOON, True)
+    found.gone(0, 2)
+    assert figures(found)[COUNT] == 2.0
+
+
 # -- the watch, over topics in memory
 
 
