@@ -10,7 +10,7 @@ import threading
 from collections import defaultdict
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from .failure import EngineError
 from .kafka import KafkaClients, client_log
@@ -64,9 +64,9 @@ class Outbox:
         over = {"message.timeout.ms": int(timeout * 1000), "delivery.report.only.error": True}
         self.producer = Producer(kafka.producer(**_TUNING, **over), on_delivery=self._report, logger=client_log)
 
-    def _report(self, error: Any, _: Any) -> None:
-        if error is not None:
-            self._errors.append(error)
+    def _report(self, error: Any, record: Any) -> None:
+        if error is not None:  # its own text does not say which topic refused
+            self._errors.append(KafkaError(error.code(), f"{record.topic()}: {error.str()}"))
 
     def warm(self, topics: list[str]) -> None:
         """Look up leaders before the first record has to wait for them."""
