@@ -25,7 +25,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml .ci/venv
 	@bash .ci/venv .venv $(PYTHON)
 	@echo 'installing into .venv (a minute or two) …'
-	@$(BIN)/python -m pip install --quiet -e '.[worker,edge,parquet,dev]'
+	@$(BIN)/python -m pip install --quiet -e '.[worker,edge,otel,parquet,dev]'
 	@touch $@
 
 test: install

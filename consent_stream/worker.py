@@ -28,6 +28,7 @@ from consent_stream.topics import (
     check_topics,
     read_control,
 )
+from consent_stream.tracing import Traces
 from consent_stream.wire.control import (
     KEYS,
     Partitions,
@@ -69,11 +70,12 @@ def run_worker(
     generation: int | None = None,
     simulated_time: bool = False,
     health: Health | None = None,
+    traces: Traces | None = None,
 ) -> NoReturn:
     """Run until SIGTERM. Exit: 0 stopped, 70 after a fault; errors before that are raised.
 
     generation: whose topics to work on; default the one that gates obey. simulated_time: see `check_topics`.
-    health: is told how the worker stands.
+    health: is told how the worker stands. traces: where the stages leave spans.
 
     Errors: SettingsError; KeyFileError; TopicsRefused when a topic could lose a "no".
     """
@@ -119,6 +121,7 @@ def run_worker(
         data_dir=data_dir,
         generation=chosen,
         change_header=header,
+        traces=traces,
     )
 
     if health is not None:

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaException
 
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.serving import serving_metrics
+from consent_stream.commands.tracing import tracing
 from consent_stream.logs import log_to_stderr
 from consent_stream.settings import Settings
 from consent_stream.topics import TopicsRefused
@@ -85,7 +86,10 @@ def run(
 
     failure.formatter = log_to_stderr("worker", settings.log_format, worker=settings.worker_id, verbose=verbose)
     try:
-        run_worker(settings, stages, generation=generation, simulated_time=simulated_time, health=health)
+        with tracing(settings, "worker") as traces:
+            run_worker(
+                settings, stages, generation=generation, simulated_time=simulated_time, health=health, traces=traces
+            )
     except (TopicsRefused, WireError) as error:
         raise click.ClickException(str(error)) from error
     except KafkaException as error:

@@ -68,10 +68,20 @@ Waiting = asyncio.Future[Receipt] | Future[Receipt]
 
 
 class KafkaDoor(Door):
-    """Kafka first, then the spool. clock: µs. It is of one event loop, the first that asks."""
+    """Kafka first, then the spool. clock: µs. It is of one event loop, the first that asks.
 
-    def __init__(self, settings: Settings, spool: Spool, clock: Callable[[], int], metrics: Metrics) -> None:
-        self._spool, self._clock, self._metrics = spool, clock, metrics
+    sent: is told of each record of the spool that Kafka has proven, with its receipt, on a thread of the door.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        spool: Spool,
+        clock: Callable[[], int],
+        metrics: Metrics,
+        sent: Callable[[Spooled, str], None] | None = None,
+    ) -> None:
+        self._spool, self._clock, self._metrics, self._sent = spool, clock, metrics, sent
         self._loop: asyncio.AbstractEventLoop | None = None
         self._away = False
         self._refused = -FULL_S  # when the spool last took nothing
@@ -156,7 +166,12 @@ class KafkaDoor(Door):
                     future.set_result(None)
                 futures.append(future)
             wait(futures)
-            if any(each.result() is None for each in futures):
+            receipts = [each.result() for each in futures]
+            if self._sent is not None:
+                for each, receipt in zip(records[start : start + AT_ONCE], receipts, strict=True):
+                    if receipt is not None:
+                        self._sent(each, receipt)
+            if None in receipts:
                 return False
         return True
 

@@ -11,6 +11,7 @@ from consent_stream.gate.clock import Clock
 from consent_stream.gate.reading import Reading, Record
 from consent_stream.gate.replica import Origin, ReplicaFault
 from consent_stream.gate.source import Inspector, Lost, Source, Unfit, active_generation, log, open_consumer, places
+from consent_stream.gate.traced import Applied
 from consent_stream.settings import Settings
 
 BATCH = 10_000  # records taken in at once: one transaction of the replica
@@ -26,8 +27,11 @@ TOPIC_GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, Kafka
 class Follower:
     """Reads a list into a reading until it is closed; whatever goes wrong shows there, and it begins again."""
 
-    def __init__(self, settings: Settings, source: Source, reading: Reading, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, source: Source, reading: Reading, clock: Clock, applied: Applied | None = None
+    ) -> None:
         self._settings, self._source, self._reading, self._clock = settings, source, reading, clock
+        self._applied = applied  # while it follows: a list that is read from its beginning tells of no event's way
         self._source_of_first = source
         self.turn = 0  # odd while records are taken in: then more was heard of than is in the replica
         self.control_next = 0  # where consent.control is read on; what lies before is obeyed, between two turns
@@ -171,7 +175,10 @@ class Follower:
             )
         if lists:
             records = [(each.partition(), each.offset(), each.key(), each.value()) for each in lists]
+            began = self._clock.wall() * 1000
             self._reading.take(records, self._clock.wall(), self._clock.steady())
+            if self._applied is not None and self._reading.phase == "following":
+                self._applied.taken(self._source.suppression, records, began)
         if self._reading.trouble is not None:
             self._reading.interrupt(None)
 

@@ -27,9 +27,11 @@ from consent_stream.gate.sendlog import KafkaSendLog
 from consent_stream.gate.sift import Sifted, sift
 from consent_stream.gate.source import Source
 from consent_stream.gate.stored import StoredReading
+from consent_stream.gate.traced import Applied
 from consent_stream.gate.verdict import Verdict
 from consent_stream.keyfile import load_keys
 from consent_stream.settings import Settings
+from consent_stream.tracing import Traces
 from consent_stream.wire.keys import Keyring
 from consent_stream.wire.topics import SUPPRESSION
 
@@ -79,6 +81,7 @@ class Gate:
     in memory. follow: False to read a directory that another process keeps up to date, `consent-stream gate follow` or
     another gate: no thread, no link to Kafka, and any number of such processes. report: say once a second in
     `consent.gates` how far this gate has got, as `consent-stream barrier` needs it; False for one that no mailer asks.
+    traces: where spans are left of records that it obeys.
 
     Starting does not wait: a Kafka that is away shows in `status()`, and every answer is a denial until it is there.
     Errors: SettingsError, KeyFileError, ValueError or TypeError for a wrong argument; ReplicaFault for a bad store.
@@ -98,6 +101,7 @@ class Gate:
         follow: bool = True,
         report: bool = True,
         clock: Clock | None = None,
+        traces: Traces | None = None,
         **kafka: Any,
     ) -> None:
         if settings is not None and kafka:
@@ -112,18 +116,19 @@ class Gate:
         keyring = _keyring(keys if keys is not None else settings.keys)
         clock = clock or Clock()
         self._list = source.suppression
+        self._sends = KafkaSendLog(settings)
         self._reading: Reading | StoredReading
         self._follower: Follower | None = None
         self._reporter: Reporter | None = None
         if follow:
             self._reading = reading = Reading(_replica(store), policy, clock)
-            self._follower = Follower(settings, source, reading, clock)
+            applied = None if traces is None else Applied(traces, self._sends.sender)
+            self._follower = Follower(settings, source, reading, clock, applied)
         elif isinstance(store, str | PathLike):
             self._reading = StoredReading(Path(store), SUPPRESSION[channel].name, policy, clock)
         else:
             raise ValueError("follow=False: store must be the directory that another process keeps up to date")
         self._checker = Checker(channel, self._reading, keyring, staleness_limit, clock)
-        self._sends = KafkaSendLog(settings)
         self._desk = Desk(lambda asked: self.check(**asked._asdict()), channel, keyring, clock, self._sends)
         if self._follower is not None:
             self._follower.start()

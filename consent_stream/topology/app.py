@@ -8,16 +8,20 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from consent_stream.domain.facts import Fact
 from consent_stream.domain.policy import Policy
 from consent_stream.engine import Slice, SliceApp, SliceSchema, TableUnit, Unit, Unread
 from consent_stream.settings import Settings
 from consent_stream.topology import metrics
 from consent_stream.topology.doubts import DoubtsWatch
 from consent_stream.topology.echo import Echo
-from consent_stream.topology.fold import Folder
+from consent_stream.topology.fold import Effects, Folder
 from consent_stream.topology.intake import Intake, Refusal, take_in
 from consent_stream.topology.pulse import Pulse
 from consent_stream.topology.regressions import TABLE, Regressions
+from consent_stream.topology.traced import Stages
+from consent_stream.tracing import Traces
+from consent_stream.tracing.traces import clock
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.keys import Keyring
 from consent_stream.wire.records import error_headers, fit_for_quarantine
@@ -39,12 +43,13 @@ def build_app(
     data_dir: Path | None = None,
     generation: int = 0,
     change_header: bytes = CONSENT_CHANGE,
+    traces: Traces | None = None,
 ) -> SliceApp:
     """The processor as a Faust app; run it with `engine.run`.
 
     Shapes: `events` and `ledger` are partition counts; `agents` any of AGENTS. All processes of a generation form one
     group, whichever agents they run: each gets partitions of the topics that its own agents read. change_header: what
-    stands before each record of the changes.
+    stands before each record of the changes. traces: where the stages leave spans.
     """
     names = Names.of(settings.topic_prefix, generation)
     outputs = [names.quarantine, names.ledger]
@@ -59,11 +64,12 @@ def build_app(
         outputs=outputs,
     )
     echo = Echo(heard=set(agents) == set(AGENTS))
+    stages = None if traces is None else Stages(traces, policy, keyring, names.lists)
     if "intake" in agents:
-        add_intake(app, names, policy, keyring, events, echo)
+        add_intake(app, names, policy, keyring, events, echo, stages)
         app.task(DoubtsWatch(app, settings, metrics.DOUBTS).run)
     if "state" in agents:
-        add_state(app, names, Folder(policy, generation, change_header), ledger, echo)
+        add_state(app, names, Folder(policy, generation, change_header), ledger, echo, stages)
     pulse = Pulse(app, settings, agents, events=events, ledger=ledger, generation=generation)
     app.task(pulse.run)
     if "state" in agents:
@@ -98,7 +104,15 @@ def group_id(prefix: str, generation: int) -> str:
     return f"{prefix}consent-stream" + (f".g{generation}" if generation else "")
 
 
-def add_intake(app: SliceApp, names: Names, policy: Policy, keyring: Keyring, partitions: int, echo: Echo) -> None:
+def add_intake(
+    app: SliceApp,
+    names: Names,
+    policy: Policy,
+    keyring: Keyring,
+    partitions: int,
+    echo: Echo,
+    stages: Stages | None = None,
+) -> None:
     """The agent that qualifies events. A function of (record, policy): it keeps nothing."""
     source = app.topic(names.events, schema=SliceSchema(), partitions=partitions)
     ledger, quarantine = names.ledger, names.quarantine
@@ -106,8 +120,11 @@ def add_intake(app: SliceApp, names: Names, policy: Policy, keyring: Keyring, pa
     @app.agent(source, name="intake")  # type: ignore[untyped-decorator]
     async def intake(slices: Any) -> None:
         async for piece in slices:
+            began = clock()
             async with app.unit(piece) as unit:
                 _take_slice(piece, unit, policy, keyring, echo, ledger, quarantine)
+            if stages is not None:
+                stages.intake(piece, began)
 
 
 def _take_slice(
@@ -147,7 +164,9 @@ def _take_slice(
         metrics.IGNORED.labels(reason).inc(times)
 
 
-def add_state(app: SliceApp, names: Names, folder: Folder, partitions: int, echo: Echo) -> None:
+def add_state(
+    app: SliceApp, names: Names, folder: Folder, partitions: int, echo: Echo, stages: Stages | None = None
+) -> None:
     """The agent that folds facts into the table and publishes what changed."""
     ledger = names.ledger
     table = app.Table(TABLE, partitions=partitions, changelog=names.state, sources=[ledger])
@@ -156,8 +175,12 @@ def add_state(app: SliceApp, names: Names, folder: Folder, partitions: int, echo
     @app.agent(app.topic(ledger, schema=SliceSchema(), partitions=partitions), name="state")  # type: ignore[untyped-decorator]
     async def state(slices: Any) -> None:
         async for piece in slices:
+            began = clock()
             async with table.unit(piece) as unit:
-                _fold_slice(piece, unit, folder, echo, lists, ledger, changes, quarantine)
+                facts, effects = _fold_slice(piece, unit, folder, echo, lists, ledger, changes, quarantine)
+                folded = clock()
+            if stages is not None:
+                stages.state(piece, facts, effects, began, folded)
 
 
 def _fold_slice(
@@ -169,7 +192,7 @@ def _fold_slice(
     ledger: str,
     changes: str,
     quarantine: str,
-) -> None:
+) -> tuple[list[tuple[int, Fact]], Effects]:
     facts = []
     for record in piece.records:
         try:
@@ -197,6 +220,7 @@ def _fold_slice(
         log.error("ignored at %s/%d offset %d: another tenant's subject key", *place, extra=found)
     metrics.FACTS.inc(len(facts))
     metrics.CHANGED.inc(len(effects.rows))
+    return facts, effects
 
 
 def _fields(stage: str, place: tuple[str, int, int], code: str, events: Sequence[str] = ()) -> dict[str, Any]:

@@ -24,6 +24,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "keyfile": (set(), set()),
     "logthrottle": (set(), set()),
     "logs": ({"logthrottle"}, {"orjson"}),
+    "tracing": ({"settings", "wire"}, {"confluent_kafka", "opentelemetry"}),
     "logends": (set(), {"confluent_kafka"}),
     "policyfile": ({"settings", "domain"}, set()),
     "topics": ({"settings", "wire"}, {"confluent_kafka"}),
@@ -40,9 +41,15 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     # Faust made fit. It knows nothing of consent, so not even the wire.
     "engine": ({"settings"}, FAUST | {"confluent_kafka", "orjson", *METRICS}),
-    "topology": (LEAVES | {"domain", "wire", "engine", "topics"}, {"faust", "confluent_kafka", "orjson", *METRICS}),
+    "topology": (
+        LEAVES | {"domain", "wire", "engine", "topics", "tracing"},
+        {"faust", "confluent_kafka", "orjson", *METRICS},
+    ),
     # A core install has a gate and no Faust.
-    "gate": (LEAVES | {"domain", "wire", "topics"}, {"confluent_kafka", "lmdb", "orjson", "zstandard", "pyarrow"}),
+    "gate": (
+        LEAVES | {"domain", "wire", "topics", "tracing"},
+        {"confluent_kafka", "lmdb", "orjson", "zstandard", "pyarrow"},
+    ),
     # A gate for mailers' tests, fed by the functions of the worker.
     "testing": ({"domain", "wire", "topology", "gate"}, {"orjson", "pytest"}),
     # What the servers share.
@@ -59,7 +66,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"confluent_kafka", "orjson"},
     ),
     "edge": (
-        LEAVES | {"domain", "wire", "topics", "publisher", "gate", "inspection", "http", "logthrottle"},
+        LEAVES | {"domain", "wire", "topics", "publisher", "gate", "inspection", "http", "logthrottle", "tracing"},
         {"confluent_kafka", "aiohttp", "aiosmtpd", "jinja2", "orjson", "cryptography", *METRICS},
     ),
     "console": (

@@ -199,7 +199,7 @@ def test_the_access_log_has_no_address(serve):
             sock.recv(65536)
         code, log = process.end()
     assert code == 0
-    lines = [line.partition(" INFO ")[2].rpartition(" ms")[0].rpartition(" ")[0] for line in log.splitlines()]
+    lines = [line.partition(".requests: ")[2].rpartition(" ms")[0].rpartition(" ")[0] for line in log.splitlines()]
     assert lines == ["POST /v1/check 200", "- - 405", "- - 404", "GET /v1/receipts/{receipt} 400"]
     assert "example" not in log
 

@@ -14,6 +14,7 @@ import click
 
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.serving import Refused, bound, say
+from consent_stream.commands.tracing import tracing
 from consent_stream.logs import log_to_stderr
 from consent_stream.settings import Settings, SettingsError
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from consent_stream.edge.edge import Edge
     from consent_stream.edge.lease import Lease
     from consent_stream.edge.spool import Spool
+    from consent_stream.tracing import Traces
 
 LISTS = ("email", "sms", "sharing")
 
@@ -75,29 +77,37 @@ def command(
     with bound(host, port) as door:
         url = _url(base_url or f"http://{place(door)}")
         try:
-            with _made(settings, config_file, url, without_gates) as edge:
-                asyncio.run(_served(edge, door, drain))
+            with (
+                tracing(settings, "edge") as traces,
+                _made(settings, config_file, url, without_gates, traces) as edge,
+            ):
+                asyncio.run(_served(edge, door, drain, traces is not None))
         except ConfigError as error:
             raise Refused(f"--config (CONSENT_EDGE_CONFIG): {error}") from error
 
 
-async def _served(edge: Edge, bound: socket.socket, drain: float) -> None:
+async def _served(edge: Edge, bound: socket.socket, drain: float, traced: bool) -> None:
     from consent_stream.edge.app import routes
     from consent_stream.edge.providers.inbox import listening, post_of
+    from consent_stream.edge.traced import remember
+    from consent_stream.http.app import anyone
     from consent_stream.http.serving import serve
 
     post = post_of(edge.config)  # before the routes, which refuse a table that nobody asked for
     found = routes(edge)
     async with listening(edge, post):
-        await serve(edge, bound, found, drain=drain, say=say)
+        await serve(edge, bound, found, remember if traced else anyone, drain=drain, say=say)
 
 
 @contextmanager
-def _made(settings: Settings, config_file: Path | None, base_url: str, without_gates: bool) -> Iterator[Edge]:
+def _made(
+    settings: Settings, config_file: Path | None, base_url: str, without_gates: bool, traces: Traces | None
+) -> Iterator[Edge]:
     from consent_stream.edge.config import Config
     from consent_stream.edge.door import KafkaDoor
     from consent_stream.edge.edge import Edge, now
     from consent_stream.edge.metrics import Metrics
+    from consent_stream.edge.traced import TracedDoor, of_spool
     from consent_stream.gate import Gate
     from consent_stream.keyfile import load_keys
     from consent_stream.policyfile import load_policy
@@ -115,7 +125,8 @@ def _made(settings: Settings, config_file: Path | None, base_url: str, without_g
         metrics.of_spool(spool, now)
         if config.table("edge").get("freshness", True):
             stack.enter_context(closing(_lease(settings, spool)))
-        door = stack.enter_context(closing(KafkaDoor(settings, spool, now, metrics)))
+        sent = None if traces is None else of_spool(traces)
+        door = stack.enter_context(closing(KafkaDoor(settings, spool, now, metrics, sent)))
         # No mailer asks these: they must not count where senders are counted.
         lists = () if without_gates else LISTS
         gates = {each: stack.enter_context(Gate(settings, channel=each, report=False)) for each in lists}
@@ -124,7 +135,7 @@ def _made(settings: Settings, config_file: Path | None, base_url: str, without_g
             config=config,
             keys=keys,
             policy=policy,
-            door=door,
+            door=door if traces is None else TracedDoor(door, traces),
             gates=gates,
             metrics=metrics,
             base_url=base_url,

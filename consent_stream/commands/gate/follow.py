@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.serving import serving_metrics
+from consent_stream.commands.tracing import tracing
 from consent_stream.gate import Gate, ReplicaFault
 from consent_stream.logs import as_json, log_to_stderr
 from consent_stream.settings import Settings
@@ -58,7 +59,11 @@ def command(settings: Settings, store: Path, channel: str, metrics: str | None, 
     """
     log_to_stderr("gate", settings.log_format)
     try:
-        with _until_stopped() as stop, Gate(settings, channel=channel, store=store, follow=not status) as gate:
+        with (
+            _until_stopped() as stop,
+            tracing(settings, "gate") as traces,
+            Gate(settings, channel=channel, store=store, follow=not status, traces=traces) as gate,
+        ):
             if not status:
                 if metrics:
                     _serve(metrics, channel, gate)

@@ -11,6 +11,7 @@ import click
 
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.serving import Refused, bound, say
+from consent_stream.commands.tracing import tracing
 from consent_stream.gate import Gate, ReplicaFault
 from consent_stream.logs import log_to_stderr
 from consent_stream.settings import Settings, SettingsError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from consent_stream.inspection.barrier import Barrier
     from consent_stream.sidecar.access import Access
     from consent_stream.sidecar.routes import Everywhere
+    from consent_stream.tracing import Traces
 
 LISTS = ("email", "sms", "sharing")
 UNITS = {"": 1, "KIB": 1024, "MIB": 1024**2}
@@ -126,14 +128,15 @@ def command(
         from consent_stream.sidecar.limits import Limits
         from consent_stream.sidecar.routes import Sidecar
 
-        gates = Gates(_gates(settings, dict.fromkeys(channels), store, not no_follow, staleness_limit))
-        try:
-            limits = Limits(body=max_body, batch=max_batch, concurrency=concurrency)
-            everywhere = None if no_follow else _everywhere(settings)
-            sidecar = Sidecar(gates, limits, everywhere)
-            asyncio.run(serve(sidecar, door, sidecar.routes(), access.check, drain=drain, say=say))
-        finally:
-            gates.close()
+        with tracing(settings, "sidecar") as traces:
+            gates = Gates(_gates(settings, dict.fromkeys(channels), store, not no_follow, staleness_limit, traces))
+            try:
+                limits = Limits(body=max_body, batch=max_batch, concurrency=concurrency)
+                everywhere = None if no_follow else _everywhere(settings)
+                sidecar = Sidecar(gates, limits, everywhere)
+                asyncio.run(serve(sidecar, door, sidecar.routes(), access.check, drain=drain, say=say))
+            finally:
+                gates.close()
 
 
 def _everywhere(settings: Settings) -> Everywhere:
@@ -160,13 +163,20 @@ def _access(door: socket.socket, token_file: Path | None, without_token: bool) -
 
 
 def _gates(
-    settings: Settings, channels: dict[str, None], store: Path | None, follow: bool, limit: float
+    settings: Settings,
+    channels: dict[str, None],
+    store: Path | None,
+    follow: bool,
+    limit: float,
+    traces: Traces | None,
 ) -> dict[str, Gate]:
     gates: dict[str, Gate] = {}
     try:
         for channel in channels:
             where = None if store is None else store / channel
-            gates[channel] = Gate(settings, channel=channel, staleness_limit=limit, store=where, follow=follow)
+            gates[channel] = Gate(
+                settings, channel=channel, staleness_limit=limit, store=where, follow=follow, traces=traces
+            )
     except BaseException as error:
         for gate in gates.values():
             gate.close()
