@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,8 +10,10 @@ from typing import Any
 
 import orjson
 import pytest
+from click.testing import CliRunner
 
 from consent_stream import Gate
+from consent_stream.cli import main
 from consent_stream.wire.topics import LEDGER, SENDS, SUPPRESSION
 from tests.faults.deployment import KEYS, Deployment, Worker, await_that, deployed
 from tests.faults.population import POLICY
@@ -58,11 +58,10 @@ def accept(deployment: Deployment, gate: Gate, value: bytes) -> tuple[int, int]:
 
 
 def why(deployment: Deployment, *arguments: str) -> tuple[int, dict[str, Any]]:
-    command = [sys.executable, "-m", "consent_stream", "why", "--json", *arguments]
-    ran = subprocess.run(command, env=deployment.environment(), capture_output=True, timeout=60, check=False)
-    assert ran.stdout, ran.stderr
-    assert b"@" not in ran.stdout
-    return ran.returncode, json.loads(ran.stdout)
+    ran = CliRunner(env=deployment.environment()).invoke(main, ["why", "--json", *arguments])
+    assert ran.stdout, (ran.stderr, ran.exception)
+    assert "@" not in ran.stdout
+    return ran.exit_code, json.loads(ran.stdout)
 
 
 def test_the_whole_path_from_the_event_to_the_message(deployment: Deployment, gate: Gate) -> None:
