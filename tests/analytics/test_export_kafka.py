@@ -67,7 +67,6 @@ def test_records_that_are_gone_before_they_were_read_are_named(settings, tmp_pat
     assert "offsets 10 to 12 of partition 2 are missing" in refused(settings, tmp_path / "lake")
     ran = run(settings, tmp_path / "another")  # one that begins begins with what there is
     assert "67 rows more" in ran.stderr
-    same(tmp_path / "another", settings)
 
 
 def test_records_that_were_read_may_go(settings, tmp_path):
@@ -99,7 +98,8 @@ def test_a_topic_that_was_made_anew_is_refused(settings, make_topics, tmp_path):
     produce(settings, 0, 40)
     assert run(settings, tmp_path / "lake").exit_code == 0
     name = CHANGES.full(settings.topic_prefix)
-    AdminClient(settings.librdkafka()).delete_topics([name], operation_timeout=10)[name].result(10)
+    admin = AdminClient(settings.librdkafka())
+    admin.delete_topics([name], operation_timeout=10)[name].result(10)
     time.sleep(0.2)
     make_topics(settings.bootstrap, {name: {}})
     produce(settings, 0, 80)  # its log reaches as far as the old one did

@@ -72,7 +72,8 @@ def test_a_month_before_there_was_anybody_is_a_table_too(deployment, worker, tmp
 def test_a_month_of_which_retention_took_a_part_is_refused(deployment, worker, tmp_path):
     (partition, *_) = (p for p, end in deployment.ends(CHANGES).items() if end > 2)
     at = TopicPartition(CHANGES.full(deployment.prefix), partition, 1)
-    for future in AdminClient(deployment.settings.librdkafka()).delete_records([at]).values():
+    admin = AdminClient(deployment.settings.librdkafka())
+    for future in admin.delete_records([at]).values():
         future.result(10)
     with pytest.raises(monthly.Untellable, match="no longer has all of 2026-11"):
         keep(deployment, until_now("2026-11"), tmp_path)
