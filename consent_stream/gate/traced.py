@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from consent_stream.tracing import Span, Traces
 from consent_stream.tracing.names import glance, list_span
@@ -19,7 +19,7 @@ class Applied:
     def __init__(self, traces: Traces, who: str) -> None:
         self._traces, self._who = traces, who
 
-    def taken(self, topic: str, records: list[Plain], began: int) -> None:
+    def taken(self, topic: str, records: Sequence[Plain], began: int) -> None:
         """These records are in the replica. began: when they were at hand, ns."""
         ended, likely = clock(), self._likely(records)
         for partition, offset, _, value in likely:
@@ -42,7 +42,7 @@ class Applied:
             above = list_span(topic, partition, entry.version)
             self._traces.add(Span(f"gate {entry.channel}", place, None, above, began, ended, told))
 
-    def _likely(self, records: list[Plain]) -> Iterable[Plain]:
+    def _likely(self, records: Sequence[Plain]) -> Iterable[Plain]:
         """Those worth decoding."""
         if not self._traces.sampling.rare:
             return records

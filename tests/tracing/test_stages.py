@@ -1,0 +1,116 @@
+"""Spans of the worker's stages and of a gate: of the traced events and of no other, each called by its neighbours."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+
+from consent_stream.domain.facts import Fact
+from consent_stream.engine import Slice, Unread
+from consent_stream.gate.traced import Applied
+from consent_stream.topology.fold import Effects, Folder
+from consent_stream.topology.traced import Stages
+from consent_stream.tracing import Sampling, Span, Traces
+from consent_stream.wire.keys import HEARTBEAT_KEY
+from tests.topology.made_up import KEYS, NOON, POLICY, event, facts_of, granted
+
+LISTS = {"email": "suppression.email", "sms": "suppression.sms", "sharing": "suppression.sharing"}
+
+
+class Kept(Traces):
+    """Spans that stay here."""
+
+    def __init__(self, step: int) -> None:
+        self.sampling, self.spans = Sampling(step), list[Span]()
+
+    def add(self, span: Span) -> None:
+        self.spans.append(span)
+
+
+def stages(step: int) -> tuple[Stages, list[Span]]:
+    traces = Kept(step)
+    return Stages(traces, POLICY, KEYS, LISTS), traces.spans
+
+
+def record(offset: int, value: Any) -> Any:
+    raw = value if value is None or isinstance(value, bytes) else orjson.dumps(value)
+    return SimpleNamespace(offset=offset, timestamp=NOON // 1000, key=None, value=raw, headers=())
+
+
+def folded(facts: list[tuple[int, Fact]]) -> Effects:
+    return Folder(POLICY).fold(facts, [(key, None) for key in dict.fromkeys(fact.key for _, fact in facts)])
+
+
+def test_of_a_slice_with_holes_the_traced_events_alone_have_a_span() -> None:
+    made, spans = stages(4)  # offsets 2, 6, 10, …
+    records = [record(offset, event("unsubscribe.oneclick", f"e{offset}")) for offset in (0, 1, 2, 5, 6, 7, 9, 11, 14)]
+    made.intake(Slice("consent.events", 3, 0, records), began=1)
+    assert [span.place for span in spans] == [(3, 2), (3, 6), (3, 14)]
+    assert {(span.stage, span.name, span.code, span.attributes["consent.facts"]) for span in spans} == {
+        ("intake", ("intake",), "", 1)
+    }
+
+
+@pytest.mark.parametrize("value", [b"no JSON", None, {"email": "ana@example.com"}])
+def test_what_is_refused_has_a_code_and_nothing_of_its_own(value: Any) -> None:
+    made, spans = stages(1)
+    made.intake(Slice("consent.events", 3, 0, [record(0, value)]), began=1)
+    (span,) = spans
+    assert span.code
+    assert set(span.attributes) == {"messaging.destination.name", "messaging.batch.message_count", "consent.facts"}
+
+
+def test_a_batch_that_was_not_unpacked_has_no_span() -> None:
+    made, spans = stages(1)
+    unread = record(0, b"")
+    unread.value = Unread(b"")
+    made.intake(Slice("consent.events", 3, 0, [unread]), began=1)
+    assert spans == []
+
+
+def test_the_list_record_belongs_to_the_event_that_changed_it_last() -> None:
+    """Two events of one person in one slice: one record of the list, of the later one."""
+    facts = [(40 + at, fact) for at, fact in enumerate(facts_of(granted(), event()))]
+    made, spans = stages(1)
+    piece = Slice("consent.ledger", 5, 40, [record(offset, b"") for offset, _ in facts])
+    made.state(piece, facts, folded(facts), began=1, folded=2)
+    assert [(span.stage, span.place, span.name) for span in spans] == [
+        ("state", (0, 0), ("state", "5", "40")),
+        ("state", (0, 1), ("state", "5", "41")),
+        ("list email", (0, 1), ("list", "suppression.email", "5", "42")),
+    ]
+    assert spans[-1].parent == spans[1].name
+    assert (spans[-1].start, spans[1].start) == (2, 1)
+
+
+def test_events_that_are_not_traced_have_no_span_in_the_state_stage() -> None:
+    facts = [(40 + at, fact) for at, fact in enumerate(facts_of(granted(), event()))]
+    made, spans = stages(8)
+    made.state(Slice("consent.ledger", 5, 40, [record(40, b"")]), facts, folded(facts), began=1, folded=2)
+    assert spans == []
+
+
+@pytest.mark.parametrize(("step", "traced"), [(1, [0, 1, 2]), (2, [1])])
+def test_a_gate_names_the_writers_span_above_its_own(step: int, traced: list[int]) -> None:
+    events = [event("unsubscribe.oneclick", f"e{at}", email=f"p{at}@example.com", channel="email") for at in range(3)]
+    facts = list(enumerate(facts_of(*events)))
+    entries = [(5, 90 + at, key, entry) for at, (_, key, entry) in enumerate(folded(facts).entries)]
+    traces = Kept(step)
+    beats = [(5, 99, HEARTBEAT_KEY, b"\xc3\x01 a heartbeat"), (5, 100, b"k", None)]
+    Applied(traces, "mailer").taken("suppression.email", [*entries, *beats], began=1)
+    assert [span.place for span in traces.spans] == [(0, at) for at in traced]
+    assert [span.parent for span in traces.spans] == [("list", "suppression.email", "5", str(at + 1)) for at in traced]
+    assert {span.name for span in traces.spans} == {None}
+
+
+def test_a_gate_finds_a_rare_traced_event_among_others() -> None:
+    template = facts_of(event())[0]
+    facts = [(at, template._replace(key=KEYS.subject("acme", "email", f"p{at}@example.com"), offset=at))
+             for at in range(400)]  # fmt: skip
+    entries = [(5, at, key, entry) for at, (_, key, entry) in enumerate(folded(facts).entries)]
+    traces = Kept(128)
+    Applied(traces, "mailer").taken("suppression.email", entries, began=1)
+    assert [span.place for span in traces.spans] == [(0, 64), (0, 192), (0, 320)]
