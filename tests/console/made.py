@@ -18,6 +18,7 @@ S = 1_000_000
 HOUR = 3600 * S
 NOW = 1_795_557_933_000_000  # 2026-11-24 22:05:33 UTC
 ANA = "ana@example.com"
+POLICY = "[tenants.acme]\n"
 
 
 def vector(offset: int, through: int) -> Vector:
