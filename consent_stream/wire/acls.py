@@ -162,6 +162,6 @@ ROLES: dict[str, tuple[str, Callable[[str], Iterator[Rule]]]] = {
     "mailer": ("a gate whose process also tells what it sent", _mailer),
     "texter": ("sends the answers to texts", _texter),
     "analytics": ("`export`, `report`; reads ledger, state, changes, lists and sends", _analytics),
-    "oncall": ("`console`, `late-sends`, `explain`, `barrier`, the kill switch; reads all but the events", _oncall),
+    "oncall": ("`console`, `why`, `late-sends`, `barrier`, the kill switch, …; reads all but the events", _oncall),
     "admin": ("`topics apply`, `topics diff`", _admin),
 }
