@@ -14,7 +14,7 @@ from consent_stream.wire.topics import CHANGES, SUPPRESSION
 from tests.broker.test_tail import Topics
 from tests.wire.samples import AT, FULL, GRANTED, KEY, SUPPRESSED, UNSUBSCRIBE
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from consent_stream.wire.records import error_headers
 from consent_stream.wire.topics import CHANGES, QUARANTINE
 from tests.wire.samples import AT, KEY, SUPPRESSED, UNSUBSCRIBE
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 ADDRESS = "ana@example.com"
 
 
