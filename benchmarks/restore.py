@@ -19,7 +19,7 @@ from benchmarks.environments import say
 from benchmarks.lap_timing import LapFailed, Rider
 from consent_stream.wire.topics import STATE
 
-READY_SECONDS = 120
+READY_SECONDS = 600
 RESTORED = re.compile(r"restored \S+: (\d+) records in ([\d.]+) s")
 
 

@@ -32,6 +32,7 @@ _STALE_S = 20 * 3600
 _CLOCK_SLACK_S = 60  # a host's clock is stepped by NTP now and then; beyond this a store's age is anyone's guess
 _BATCH = 10_000
 _READERS = 4
+_SAY_S = 10.0  # between two lines about one partition: a restore of minutes is seen to go on
 
 _CONSUMER = {
     "group.id": "restore-unused",  # librdkafka wants one; no group is joined
@@ -146,7 +147,8 @@ def _renew(table: SliceTable, part: Partition, verdict: Verdict, fresh: Meta, *,
 
 def _read(table: SliceTable, number: int, at: int, end: int, stop: threading.Event) -> int:
     """Read one partition of the changelog from `at` to `end` into its store; returns how many records that were."""
-    part, count = table.parts[number], 0
+    part, count, told = table.parts[number], 0, time.monotonic()
+    place = {"table": table.name, "partition": number}
     restored, left = metrics.RESTORED.labels(table.name), metrics.RESTORE_LEFT.labels(table.name)
     consumer = Consumer(table.app.kafka.consumer(**_CONSUMER), logger=client_log)
     try:
@@ -169,6 +171,9 @@ def _read(table: SliceTable, number: int, at: int, end: int, stop: threading.Eve
             count += len(messages)
             restored.inc(len(messages))
             left.dec(min(at, end) - before)
+            if time.monotonic() - told > _SAY_S:
+                told = time.monotonic()
+                log.info("restoring %s/%d: %d records to go", table.name, number, end - at, extra=place)
     finally:
         consumer.close()
     if part.meta is not None and not stop.is_set():
