@@ -34,3 +34,14 @@ def test_a_canary_does_not_press_like_a_scanner(keys):
 def test_a_port_that_is_none(where, keys, tmp_path):
     assert "[HOST:]PORT" in refused("canary", "--keys", keys, "--metrics", where)
     assert "[HOST:]PORT" in refused("gate", "follow", "--store", str(tmp_path / "store"), "--metrics", where)
+
+
+def test_without_kafka_one_press_is_exit_1_and_says_why(keys, monkeypatch):
+    monkeypatch.setattr("consent_stream.topics.TIMEOUT", 0.3)
+    arguments = ("canary", "--once", "--patience", "0.5", "--keys", keys, "--bootstrap", "127.0.0.1:1")
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, done.stdout) == (1, "")
+    why, *_, last = done.stderr.splitlines()
+    assert "127.0.0.1:1" in why
+    assert last == "consent-stream: the press was not found in the ledger"
+    assert ".invalid" not in done.stderr
