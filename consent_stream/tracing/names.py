@@ -10,9 +10,6 @@ Place = tuple[int, int]  # partition and offset in consent.events
 SpanName = tuple[str, ...]  # which span of a trace: its stage, and what tells it from others of that stage
 
 SPARSEST = 1 << 20
-QUICK = 128  # from this step on `glance` can tell
-_CONTINUED = 0x80
-_LONGEST = 6  # bytes of an offset below 2**41: of a partition, a million events a second for three weeks
 
 
 class Sampling(NamedTuple):
@@ -37,20 +34,6 @@ class Sampling(NamedTuple):
     def within(self, first: int, next: int) -> range:
         """The offsets in [first, next) that are traced."""
         return range(first + ((self.step >> 1) - first) % self.step, next, self.step)
-
-    @property
-    def rare(self) -> bool:
-        """Whether `glance` may be used."""
-        return self.step >= QUICK
-
-
-def glance(value: bytes) -> bool:
-    """Whether a record of a list may be of a traced event, for a sampling that is rare: never False for one that is.
-
-    The offset ends the record, as an Avro long: twice its value in groups of seven bits, the least first. Those of
-    traced events are multiples of 64 and not 0, so that their first group is empty and another one follows.
-    """
-    return _CONTINUED in value[-_LONGEST:]
 
 
 def trace_id(cluster: str, topic: str, place: Place) -> int:

@@ -6,8 +6,7 @@ import random
 
 import pytest
 
-from consent_stream.tracing.names import QUICK, Sampling, glance, list_span, remote, span_id, trace_id
-from consent_stream.wire.avro import long, text
+from consent_stream.tracing.names import Sampling, list_span, remote, span_id, trace_id
 
 STEPS = [1, 2, 4, 64, 128, 1024, 1 << 20]
 
@@ -32,25 +31,6 @@ def test_the_traced_of_a_stretch_are_those_that_are_traced_each_by_itself(step: 
         next = first + chance.randrange(3000)
         assert list(sampling.within(first, next)) == [each for each in range(first, next) if sampling.takes(each)]
     assert len(sampling.within(0, step * 10)) == 10
-
-
-@pytest.mark.parametrize("step", [step for step in STEPS if step >= QUICK])
-def test_a_glance_misses_no_traced_event_and_few_others_pass(step: int) -> None:
-    sampling, chance = Sampling(step), random.Random(step)
-    assert sampling.rare
-
-    def ending(offset: int) -> bytes:
-        return b"\xc3\x01" + text("an id") + long(chance.randrange(100)) + long(offset)
-
-    for bits in range(8, 41):
-        for offset in sampling.within(1 << bits - 1, 1 << bits)[:200]:
-            assert glance(ending(offset)), offset
-    others = [chance.randrange(1 << 30) for _ in range(5000)]
-    assert sum(glance(ending(each)) for each in others if not sampling.takes(each)) < 500
-
-
-def test_a_dense_sampling_is_not_glanced_at() -> None:
-    assert not Sampling(64).rare
 
 
 def test_ids_are_of_the_right_size_and_differ_by_all_that_makes_them() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 
 from consent_stream.domain.facts import Fact
 from consent_stream.engine import Slice, Unread
-from consent_stream.gate.traced import Applied
+from consent_stream.gate.traced import RARE, Applied, last_long, likely
 from consent_stream.topology.fold import Effects, Folder
 from consent_stream.topology.traced import Stages
 from consent_stream.tracing import Sampling, Span, Traces
+from consent_stream.wire.avro import long, text
 from consent_stream.wire.keys import HEARTBEAT_KEY
 from tests.topology.made_up import KEYS, NOON, POLICY, event, facts_of, granted
 
@@ -114,3 +116,24 @@ def test_a_gate_finds_a_rare_traced_event_among_others() -> None:
     traces = Kept(128)
     Applied(traces, "mailer").taken("suppression.email", entries, began=1)
     assert [span.place for span in traces.spans] == [(0, 64), (0, 192), (0, 320)]
+
+
+@pytest.mark.parametrize("step", [RARE, 1024, 1 << 20])
+def test_a_glance_misses_no_traced_event_and_few_others_pass(step: int) -> None:
+    sampling, chance = Sampling(step), Random(step)
+
+    def ending(offset: int) -> tuple[int, int, bytes, bytes]:
+        return 0, 0, b"key", b"\xc3\x01" + text("an id") + long(chance.randrange(100)) + long(offset)
+
+    for bits in range(8, 41):
+        traced = [ending(offset) for offset in sampling.within(1 << bits - 1, 1 << bits)[:200]]
+        assert likely(traced, step) == traced
+    others = [ending(offset) for offset in range(1_000_000, 1_005_000) if not sampling.takes(offset)]
+    assert len(list(likely(others, step))) < 500
+
+
+@pytest.mark.parametrize("offset", [0, 1, 63, 64, 127, 128, 8191, 8192, 1 << 40])
+@pytest.mark.parametrize("partition", [0, 63, 64, 5000])
+def test_the_offset_ends_a_record(offset: int, partition: int) -> None:
+    assert last_long(text("an id") + long(partition) + long(offset)) == offset
+    assert last_long(long(offset)) == offset
