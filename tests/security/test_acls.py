@@ -228,6 +228,18 @@ def test_oncall_finds_late_sends_asks_why_and_turns_the_kill_switch(place):
     assert resumed.code == 0, resumed
 
 
+def test_oncall_looks(place):
+    _, environment = place
+    for topic in ("changes", "sends", "quarantine"):
+        ran = run(environment("oncall"), "tail", "--topic", topic, "--no-follow", "--json")
+        assert (ran.code, ran.err) == (0, ""), ran
+        assert ("u1" in ran.out) == (topic == "changes")
+    ran = run(environment("oncall"), "stats", "--json")
+    assert json.loads(ran.out)["lists"]["email"]["tenants"]["t1"]["reasons"] == {"unsubscribed": 1}, ran
+    ran = run(environment("oncall"), "inspect", "--tenant", "t1", "--email", "ben@example.com", "--json")
+    assert [each["what"] for each in json.loads(ran.out)["keys"][0]["registers"]] == ["unsubscribed", "E3"], ran
+
+
 def test_oncalls_console_reads_all_that_it_shows(broker, place):
     model = Model()
     follower = Follower(broker.settings("oncall", topic_prefix="work-"), model, lambda: time.time_ns() // 1000)
