@@ -18,6 +18,7 @@ from consent_stream.topology.echo import Echo
 from consent_stream.topology.fold import Effects, Folder
 from consent_stream.topology.intake import Intake, Refusal, take_in
 from consent_stream.topology.pulse import Pulse
+from consent_stream.topology.refusals import Refusals
 from consent_stream.topology.regressions import TABLE, Regressions
 from consent_stream.topology.traced import Stages
 from consent_stream.tracing import Traces
@@ -30,6 +31,7 @@ from consent_stream.wire.topics import CHANGES, EVENTS, LEDGER, QUARANTINE, STAT
 
 log = logging.getLogger(__name__)
 AGENTS = ("intake", "state")
+_refusals = Refusals()  # of this process
 
 
 def build_app(
@@ -158,6 +160,8 @@ def _take_slice(
                     *(code, *place),
                     extra=_fields("intake", place, code),
                 )
+            else:
+                _refusals.tell(code, place)
     metrics.EVENTS.inc(len(piece.records))
     metrics.SPEAKING.heard(spoke, policy.sources)
     for reason, times in Counter(counts).items():
