@@ -86,6 +86,15 @@ def asked(deployment: Deployment) -> dict[str, bytes]:
         "why": ["why", *person],
         "why --json": ["why", *person, "--json"],
         "why of a bad key": ["why", "--tenant", "acme", "--key", EMAIL],
+        "inspect": ["inspect", *person],
+        "inspect --json": ["inspect", *person, "--json"],
+        "inspect of a bad key": ["inspect", "--tenant", "acme", "--key", EMAIL],
+        "tail": ["tail", "--no-follow"],
+        "tail of quarantine": ["tail", "--topic", "quarantine", "--no-follow"],
+        "tail of quarantine --json": ["tail", "--topic", "quarantine", "--no-follow", "--json"],
+        "tail of the ledger --json": ["tail", "--topic", "ledger", "--no-follow", "--json"],
+        "tail of a bad key": ["tail", "--key", EMAIL],
+        "stats": ["stats"],
         "publish": ["publish", str(folder / "events.jsonl"), "--json"],
         "import": ["import", str(folder / "import.csv"), "--format", "csv", "--tenant", "acme"],
         "import --dry-run": ["import", str(folder / "import.csv"), "--format", "csv", "--tenant", "acme", "--dry-run"],
@@ -94,6 +103,10 @@ def asked(deployment: Deployment) -> dict[str, bytes]:
             "--report", str(folder / "report.json"), "--tenant", "acme", "--json",
         ],
         "late-sends": ["late-sends", "--json"],
+        "undo-bounces": ["undo-bounces", "--tenant", "acme", "--from", "1h", "--to", "0s", "--json"],
+        "quarantine": ["quarantine", "list", "--all", "--max", "500"],
+        "quarantine --json": ["quarantine", "list", "--json"],
+        "quarantine replay": ["quarantine", "replay", "--stage", "intake", "--dry-run", "--json"],
         "stop-sending": ["stop-sending", "--tenant", "acme", "--reason", REASON],
         "stops": ["stops"],
         "resume": ["resume", "--tenant", "acme", "--reason", REASON],
@@ -103,6 +116,10 @@ def asked(deployment: Deployment) -> dict[str, bytes]:
         done = run(deployment, *arguments)
         said[name] = done.stdout + done.stderr
         assert b"Traceback" not in done.stderr, name
+    for line in said["quarantine --json"].splitlines()[:-1:8]:
+        shown = run(deployment, "quarantine", "show", json.loads(line)["place"])
+        assert shown.returncode == 0
+        said[f"quarantine show {line!r}"] = shown.stdout + shown.stderr
     return said
 
 
