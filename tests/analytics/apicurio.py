@@ -1,4 +1,4 @@
-"""A real schema registry for the tests: Apicurio, its store in memory, from Maven Central; fetched once per user."""
+"""A real schema registry for the tests: Apicurio (its store in memory) from Maven Central; fetched once per user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from consent_stream.dev.jars import cache_dir, java
 from consent_stream.dev.leash import leashed
 from consent_stream.dev.ports import free_ports
 
-VERSION = "3.3.3"
+VERSION = "2.5.11.Final"  # 3.x wants Java 21, and Kafka 17
 CONFLUENT = "apis/ccompat/v7"  # where it speaks Confluent's API
 READY_S = 120
 READER = "2.6.13.Final"
@@ -33,10 +33,9 @@ def apicurio(folder: Path) -> Iterator[str]:
     """Its URL, as Confluent's clients want it, while the block runs. Errors: ToolMissing, DevError."""
     home, port = fetched(), free_ports(1)[0]
     command = [java(), "-Xmx384m", f"-Dquarkus.http.port={port}", "-Dquarkus.http.host=127.0.0.1", "-jar"]
+    command.append(str(home / f"apicurio-registry-app-{VERSION}-runner.jar"))
     with (folder / "apicurio.log").open("wb") as log:
-        server = subprocess.Popen(
-            leashed([*command, str(home / "quarkus-run.jar")]), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
+        server = subprocess.Popen(leashed(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
             _await(f"http://127.0.0.1:{port}/health/ready", server, folder / "apicurio.log")
             yield f"http://127.0.0.1:{port}/{CONFLUENT}"

@@ -96,11 +96,10 @@ def test_kafkas_console_consumer_shows_them(registry: str, deployment: Deploymen
     ), ran.stderr[-3000:]
 
 
-def test_a_worker_starts_without_the_registry_once_it_knows_the_id(deployment: Deployment, tmp_path: Path) -> None:
-    """And goes on in the framing of before, or, told of no registry, in ours: readers take both in one topic."""
+def test_a_topic_may_hold_both_framings(registry: str, deployment: Deployment, tmp_path: Path) -> None:
+    """A worker goes on in the framing of before, and another one, told of no registry, in ours; `export` reads both."""
     before = len(deployment.read(CHANGES))
-    url = orjson.loads((deployment.folder / "data-w1" / "registry.json").read_bytes())["url"]
-    worker = deployment.worker("w1", "--registry-url", url).start().await_ready()  # the registry is still there
+    worker = deployment.worker("w1", "--registry-url", registry).start().await_ready()
     feed(deployment, "dora")
     assert worker.stop() == 0
     plain = deployment.worker("w1").start().await_ready()
