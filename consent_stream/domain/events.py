@@ -83,6 +83,12 @@ def read_type(text: str) -> _Type:
     return _Type(name, None, False)
 
 
+def told_type(text: str) -> str:
+    """The name of a `type` where it may be told, in a trace say: what nobody here knows may be an address."""
+    name = read_type(text).name
+    return name if name in RESTRICTIONS or name in PERMISSIONS else "other"
+
+
 def qualify(event: Mapping[str, Any], received: int, place: tuple[int, int], policy: Policy, key_of: KeyOf) -> Outcome:
     """The facts of one event, one per subject key.
 

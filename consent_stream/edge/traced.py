@@ -9,9 +9,11 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from consent_stream.domain.events import told_type
 from consent_stream.edge.door import Door
 from consent_stream.edge.segments import Spooled
 from consent_stream.tracing import Place, Span, Traces
+from consent_stream.tracing.names import told_tenant
 from consent_stream.tracing.traces import clock
 
 LONGEST = 512  # characters of a `traceparent` that is looked at
@@ -62,9 +64,9 @@ def _place(traces: Traces, receipt: str) -> Place | None:
 def _add(
     traces: Traces, event: Mapping[str, Any], place: Place, began: int, *, came: str = "", spooled: bool = False
 ) -> None:
-    told = {
-        "consent.tenant": event["tenant"],
-        "consent.type": event["type"].removesuffix(".v1"),
+    told: dict[str, str | bool] = {
+        "consent.tenant": told_tenant(event["tenant"]),
+        "consent.type": told_type(event["type"]),
         "consent.spooled": spooled,
     }
     traces.add(Span("edge", place, ("edge",), None, began, clock(), told, seen_with=came))

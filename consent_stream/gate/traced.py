@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from consent_stream.tracing import Span, Traces
-from consent_stream.tracing.names import list_span
+from consent_stream.tracing.names import list_span, told_tenant
 from consent_stream.tracing.traces import clock
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.suppression import decode_entry
@@ -38,7 +38,7 @@ class Applied:
                 "messaging.destination.partition.id": str(partition),
                 "messaging.kafka.offset": offset,
                 "messaging.batch.message_count": len(records),
-                "consent.tenant": entry.tenant,
+                "consent.tenant": told_tenant(entry.tenant),
                 "consent.version": entry.version,
                 "consent.gate": self._who,
             }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -220,14 +220,13 @@ def _fold_slice(
     for offset in effects.foreign:
         metrics.IGNORED.labels("other_tenant").inc()
         place = (piece.topic, piece.partition, offset)
-        found = _fields("state", place, "other_tenant", [fact.id for at, fact in facts if at == offset])
+        found = _fields("state", place, "other_tenant")
         log.error("ignored at %s/%d offset %d: another tenant's subject key", *place, extra=found)
     metrics.FACTS.inc(len(facts))
     metrics.CHANGED.inc(len(effects.rows))
     return facts, effects
 
 
-def _fields(stage: str, place: tuple[str, int, int], code: str, events: Sequence[str] = ()) -> dict[str, Any]:
-    """What a line of the log says about a record, for programs. events: their ids."""
-    found = {"stage": stage, "code": code, **dict(zip(("topic", "partition", "offset"), place, strict=True))}
-    return {**found, "events": list(events)} if events else found
+def _fields(stage: str, place: tuple[str, int, int], code: str) -> dict[str, Any]:
+    """What a line of the log says about a record, for programs. Not its id: a sender can write anything there."""
+    return {"stage": stage, "code": code, **dict(zip(("topic", "partition", "offset"), place, strict=True))}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from consent_stream.domain.events import told_type
 from consent_stream.domain.facts import Fact
 from consent_stream.domain.policy import Policy
 from consent_stream.engine import Slice, Unread
 from consent_stream.topology.fold import Effects
 from consent_stream.topology.intake import take_in
 from consent_stream.tracing import Span, Traces
-from consent_stream.tracing.names import list_span
+from consent_stream.tracing.names import list_span, told_tenant
 from consent_stream.tracing.traces import clock
 from consent_stream.wire.keys import Keyring
 from consent_stream.wire.suppression import decode_entry
@@ -104,4 +105,4 @@ def _place(fact: Fact) -> tuple[int, int]:
 
 
 def _about(fact: Fact) -> dict[str, str]:
-    return {"consent.tenant": fact.tenant, "consent.type": fact.type}
+    return {"consent.tenant": told_tenant(fact.tenant), "consent.type": told_type(fact.type)}

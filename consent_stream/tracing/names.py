@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ Place = tuple[int, int]  # partition and offset in consent.events
 SpanName = tuple[str, ...]  # which span of a trace: its stage, and what tells it from others of that stage
 
 SPARSEST = 1 << 20
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 
 
 class Sampling(NamedTuple):
@@ -51,6 +53,11 @@ def span_id(trace: int, name: SpanName) -> int:
 def list_span(topic: str, partition: int, version: int) -> SpanName:
     """The span of one record of a list, as its writer and its readers name it."""
     return "list", topic, str(partition), str(version)
+
+
+def told_tenant(tenant: str) -> str:
+    """A tenant as an attribute: a sender can write anything there, and what is no plain name may be an address."""
+    return tenant if _NAME.fullmatch(tenant) else "other"
 
 
 class Remote(NamedTuple):

@@ -88,6 +88,16 @@ def test_the_list_record_belongs_to_the_event_that_changed_it_last() -> None:
     assert (spans[-1].start, spans[1].start) == (2, 1)
 
 
+def test_what_a_sender_made_up_is_told_as_other() -> None:
+    """An unknown type that ends like a withdrawal is one (RULES §6); its name, and a tenant's, can be anything."""
+    made, spans = stages(1)
+    odd = {**event("ana@example.com.withdrawn"), "tenant": "bo@example.com"}
+    made.intake(Slice("consent.events", 3, 0, [record(0, odd)]), began=1)
+    assert [(span.attributes["consent.tenant"], span.attributes["consent.type"]) for span in spans] == [
+        ("other", "other")
+    ]
+
+
 def test_events_that_are_not_traced_have_no_span_in_the_state_stage() -> None:
     facts = [(40 + at, fact) for at, fact in enumerate(facts_of(granted(), event()))]
     made, spans = stages(8)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from consent_stream.domain.events import MEANINGS, qualify
+from consent_stream.domain.events import MEANINGS, qualify, told_type
 from consent_stream.domain.facts import Link
 from consent_stream.domain.policy import Policy
 from consent_stream.domain.subjects import short_text
@@ -44,10 +44,16 @@ def judge(event: Mapping[str, Any], at: int, policy: Policy) -> Flaw | None:
     code, kept = _judged(event, at, policy)
     if code is None:
         return None
-    flaw = Flaw(code, _pointer(event, code, at, policy), MEANINGS[code])
+    flaw = Flaw(code, _pointer(event, code, at, policy), MEANINGS[code] + _wanted(event, code))
     if not kept:
         raise flaw
     return flaw
+
+
+def _wanted(event: Mapping[str, Any], code: str) -> str:
+    """The type as it is read here, where only its version is another."""
+    name = told_type(event["type"]) if code == "unknown_type" else "other"
+    return "" if name == "other" else f"; {name}.v1 is the one that is read here"
 
 
 def _judged(event: Mapping[str, Any], at: int, policy: Policy) -> tuple[str | None, bool]:

@@ -9,11 +9,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from consent_stream.edge import bounds
+from consent_stream.edge.bounds import Bounds
 from consent_stream.edge.config import only
 from consent_stream.edge.door import LARGEST, Unavailable
 from consent_stream.edge.edge import Edge
-from consent_stream.edge.intent import bounds, reading, standing
-from consent_stream.edge.intent.bounds import Bounds
+from consent_stream.edge.intent import reading, standing
 from consent_stream.edge.intent.judging import judge
 from consent_stream.edge.intent.keys import ApiKey, read_keys
 from consent_stream.edge.intent.reading import Event, Flaw

@@ -19,12 +19,12 @@ import orjson
 from aiohttp import web
 
 from consent_stream.domain.times import HOUR, parse_day
+from consent_stream.edge import bounds
+from consent_stream.edge.bounds import Bounds
 from consent_stream.edge.config import ConfigError, only
 from consent_stream.edge.door import Unavailable
 from consent_stream.edge.edge import Edge
 from consent_stream.edge.events import event
-from consent_stream.edge.intent import bounds
-from consent_stream.edge.intent.bounds import Bounds
 from consent_stream.edge.intent.judging import judge
 from consent_stream.edge.intent.keys import ApiKeys, read_keys
 from consent_stream.edge.intent.reading import Flaw

@@ -87,6 +87,16 @@ def test_what_is_wrong_with_an_envelope(client, taken, change, code, pointer):
     assert taken == []
 
 
+@pytest.mark.parametrize("written", ["consent.granted", "consent.granted.v2", "com.example.consent.granted.v3"])
+def test_a_permission_of_another_version_is_told_the_one_that_is_read(client, written):
+    (error,) = client.events(event() | {"type": written}).said["errors"]
+    assert (error["code"], error["detail"].partition("; ")[2]) == (
+        "unknown_type", "consent.granted.v1 is the one that is read here",
+    )  # fmt: skip
+    (error,) = client.events(event() | {"type": "ana@example.com.guessed"}).said["errors"]
+    assert "ana" not in error["detail"]
+
+
 @pytest.mark.parametrize(
     ("data", "code", "pointer"),
     [
