@@ -240,6 +240,23 @@ def test_oncall_looks(place):
     assert [each["what"] for each in json.loads(ran.out)["keys"][0]["registers"]] == ["unsubscribed", "E3"], ran
 
 
+def test_oncall_works_off_the_quarantine_that_the_intake_watches(place):
+    folder, environment = place
+
+    def oncall(*arguments: str):
+        return run(environment("oncall"), "quarantine", *arguments)
+
+    assert run(environment("edge"), "publish", "-", given=b"unsubscribe somebody\n").code == 0
+    some = ("--code", "not_cloudevent")
+    await_that("it is in quarantine", lambda: oncall("list", *some).code == 1, 60)
+    refused = oncall("replay", *some, "--refused", "--yes")
+    assert (refused.code, "Topic authorization failed" in refused.err) == (2, True), refused
+    dropped = oncall("drop", *some, "--reason", "tried", "--yes")
+    assert (dropped.code, dropped.err) == (0, ""), dropped
+    assert oncall("list", *some).code == 0
+    assert "quarantine is not watched" not in (folder / "intake.err").read_text()
+
+
 def test_oncalls_console_reads_all_that_it_shows(broker, place):
     model = Model()
     follower = Follower(broker.settings("oncall", topic_prefix="work-"), model, lambda: time.time_ns() // 1000)
