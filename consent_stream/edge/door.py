@@ -56,6 +56,15 @@ class Door(ABC):
         """
 
 
+class Unopened(Door):
+    """Of an edge whose configuration is still being judged: nothing is on the disk yet, and nothing is taken."""
+
+    open = False
+
+    async def accept(self, events: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        raise Unavailable
+
+
 def records_of(events: Sequence[Mapping[str, Any]]) -> list[bytes]:
     """The bytes of each. Errors: ValueError."""
     records = [orjson.dumps(each) for each in events]

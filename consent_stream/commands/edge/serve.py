@@ -19,9 +19,12 @@ from consent_stream.logs import log_to_stderr
 from consent_stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
+    from aiohttp import web
+
     from consent_stream.edge.config import Config
     from consent_stream.edge.edge import Edge
     from consent_stream.edge.lease import Lease
+    from consent_stream.edge.providers.inbox import Post
     from consent_stream.edge.spool import Spool
     from consent_stream.tracing import Traces
 
@@ -71,44 +74,41 @@ def command(
       consent-stream edge --keys keys.toml --policy policy.toml --base-url https://consent.example.com
     """
     log_to_stderr("edge", settings.log_format, requests=access_log)
+    from consent_stream.edge.app import routes
     from consent_stream.edge.config import ConfigError
+    from consent_stream.edge.providers.inbox import post_of
     from consent_stream.http.serving import place
 
     with bound(host, port) as door:
         url = _url(base_url or f"http://{place(door)}")
         try:
-            with (
-                tracing(settings, "edge") as traces,
-                _made(settings, config_file, url, without_gates, traces) as edge,
-            ):
-                asyncio.run(_served(edge, door, drain, traces is not None))
+            edge = _judged(settings, config_file, url)
+            post = post_of(edge.config)  # before the routes, which refuse a table that nobody asked for
+            found = routes(edge)
+            with tracing(settings, "edge") as traces, _opened(edge, without_gates, traces):
+                asyncio.run(_served(edge, door, found, post, drain, traces is not None))
         except ConfigError as error:
             raise Refused(f"--config (CONSENT_EDGE_CONFIG): {error}") from error
 
 
-async def _served(edge: Edge, bound: socket.socket, drain: float, traced: bool) -> None:
-    from consent_stream.edge.app import routes
-    from consent_stream.edge.providers.inbox import listening, post_of
+async def _served(
+    edge: Edge, bound: socket.socket, found: list[web.RouteDef], post: Post | None, drain: float, traced: bool
+) -> None:
+    from consent_stream.edge.providers.inbox import listening
     from consent_stream.edge.traced import remember
     from consent_stream.http.app import anyone
     from consent_stream.http.serving import serve
 
-    post = post_of(edge.config)  # before the routes, which refuse a table that nobody asked for
-    found = routes(edge)
     async with listening(edge, post):
         await serve(edge, bound, found, remember if traced else anyone, drain=drain, say=say)
 
 
-@contextmanager
-def _made(
-    settings: Settings, config_file: Path | None, base_url: str, without_gates: bool, traces: Traces | None
-) -> Iterator[Edge]:
+def _judged(settings: Settings, config_file: Path | None, base_url: str) -> Edge:
+    """An edge that takes nothing yet, and has left nothing on the disk. Errors: SettingsError, KeyFileError,
+    ConfigError."""
     from consent_stream.edge.config import Config
-    from consent_stream.edge.door import KafkaDoor
-    from consent_stream.edge.edge import Edge, now
-    from consent_stream.edge.metrics import Metrics
-    from consent_stream.edge.traced import TracedDoor, of_spool
-    from consent_stream.gate import Gate
+    from consent_stream.edge.door import Unopened
+    from consent_stream.edge.edge import Edge
     from consent_stream.keyfile import load_keys
     from consent_stream.policyfile import load_policy
     from consent_stream.wire.keys import Keyring
@@ -118,28 +118,32 @@ def _made(
     root = load_keys(settings.keys)
     keys = Keyring(root.keys, root.current, root.derived, root.fingerprints)
     policy, _ = load_policy(settings.policy)
-    config, metrics = Config.load(config_file), Metrics()
+    config = Config.load(config_file)
     _check(config)
+    return Edge(settings=settings, config=config, keys=keys, policy=policy, door=Unopened(), base_url=base_url)
+
+
+@contextmanager
+def _opened(edge: Edge, without_gates: bool, traces: Traces | None) -> Iterator[None]:
+    """Its spool, lease, door and gates while the block runs. Errors: SettingsError."""
+    from consent_stream.edge.door import KafkaDoor
+    from consent_stream.edge.edge import now
+    from consent_stream.edge.traced import TracedDoor, of_spool
+    from consent_stream.gate import Gate
+
+    settings = edge.settings
     with ExitStack() as stack:
         spool = stack.enter_context(closing(_spool(settings)))
-        metrics.of_spool(spool, now)
-        if config.table("edge").get("freshness", True):
+        edge.metrics.of_spool(spool, now)
+        if edge.config.table("edge").get("freshness", True):
             stack.enter_context(closing(_lease(settings, spool)))
         sent = None if traces is None else of_spool(traces)
-        door = stack.enter_context(closing(KafkaDoor(settings, spool, now, metrics, sent)))
+        door = stack.enter_context(closing(KafkaDoor(settings, spool, now, edge.metrics, sent)))
         # No mailer asks these: they must not count where senders are counted.
         lists = () if without_gates else LISTS
-        gates = {each: stack.enter_context(Gate(settings, channel=each, report=False)) for each in lists}
-        yield Edge(
-            settings=settings,
-            config=config,
-            keys=keys,
-            policy=policy,
-            door=door if traces is None else TracedDoor(door, traces),
-            gates=gates,
-            metrics=metrics,
-            base_url=base_url,
-        )
+        edge.gates = {each: stack.enter_context(Gate(settings, channel=each, report=False)) for each in lists}
+        edge.door = door if traces is None else TracedDoor(door, traces)
+        yield
 
 
 def _check(config: Config) -> None:
