@@ -300,6 +300,18 @@ def test_analytics_reads_in_a_group_of_its_own(broker, place):
     consumer.close()
 
 
+def test_analytics_exports_and_reports_and_has_no_quarantine(place):
+    folder, environment = place
+    to = ("export", "--to", str(folder / "lake"))
+    ran = run(environment("analytics"), *to, "--topic", "changes", "--topic", "sends", "--topic", "ledger")
+    assert ran.code == 0, ran
+    assert ran.err.count(" rows more") == 3
+    refused = run(environment("analytics"), *to, "--topic", "quarantine")
+    assert (refused.code, refused.err.count("\n")) == (2, 1), refused
+    ran = run(environment("analytics", data_dir=folder / "told"), "report", "--month", "2026-01", "--timeout", "30")
+    assert (ran.code, ran.out.splitlines()[0]) == (0, "month,tenant,list,what,people"), ran
+
+
 def test_edge_is_told_in_one_line_what_it_may_not(place):
     _, environment = place
     ran = run(environment("nobody"), "publish", "-", given=b"{}")
