@@ -149,7 +149,7 @@ def _print_lists(found: Tallies, as_json: bool) -> None:
 
 def _print(first: str, tallies: dict[str, Tally]) -> None:
     statuses = sorted({status for tally in tallies.values() for status in tally.status})
-    table = _table(first, "keys", *statuses)
+    table = _table(first, "keys", *map(plain, statuses))
     largest = sorted(tallies.items(), key=lambda each: -each[1].keys)
     for name, tally in largest[:SHOWN]:
         table.add_row(plain(name) or "?", *map(str, (tally.keys, *(tally.status[status] for status in statuses))))

@@ -24,7 +24,7 @@ def text_of(row: Row) -> Text:
     """Time, list, tenant, key, before → after, what, which event of whom, where it lies, and how late it came."""
     line = Text(no_wrap=False, overflow="fold")
     line.append(_time(row), "dim")
-    line.append(f" {'+'.join(row.channels) or '-':<7} {_cut(row.tenant) or '-':<10} ")
+    line.append(f" {_cut('+'.join(row.channels)) or '-':<7} {_cut(row.tenant) or '-':<10} ")
     line.append(row.key.hex()[:SHORT] if row.key else "-".ljust(SHORT), "cyan")
     if row.trouble is not None:
         line.append(f"  cannot be read: {_cut(row.trouble)}", "bold yellow")

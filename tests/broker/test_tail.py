@@ -229,3 +229,12 @@ def test_it_says_once_when_gates_obey_another_generation(topics, monkeypatch):
 def test_how_late_a_line_came_is_in_a_unit_that_can_be_read(micros, shown):
     line = text_of(Row("consent.changes", 3, 4, AT + micros, KEY, received=AT)).plain
     assert line.endswith(f"  3:4 {shown}")
+
+
+def test_no_text_of_a_record_can_move_a_cursor_or_colour_a_line():
+    odd = "\x1b[2J\r\n[red]"
+    texts = dict.fromkeys(("tenant", "before", "after", "type", "source", "id", "trouble"), odd)
+    lists = dict.fromkeys(("channels", "purposes", "kinds", "reasons"), (odd,))
+    line = text_of(Row("consent.sends", 0, 0, AT, KEY, **texts, **lists))
+    assert line.plain.isprintable()
+    assert "[red]" in line.plain
