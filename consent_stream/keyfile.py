@@ -34,6 +34,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from consent_stream.wire.keys import Keyring
+
 KEY_BYTES = 32
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 LARGEST_KID = 255  # one byte of the subject key (wire, subject keys)
@@ -80,6 +82,15 @@ class RootKeys:
     def tenants(self) -> tuple[str, ...]:
         """The tenants of `derived`, in order."""
         return tuple(sorted({tenant for tenant, _ in self.derived}))
+
+    def keyring(self) -> Keyring:
+        """Subject keys by these."""
+        return Keyring(self.keys, self.current, self.derived, self.fingerprints)
+
+
+def load_keyring(path: Path) -> Keyring:
+    """Subject keys by the keys in a file. Errors: KeyFileError."""
+    return load_keys(path).keyring()
 
 
 def load_keys(path: Path) -> RootKeys:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from consent_stream.domain.addresses import canonical_email, canonical_phone
 from consent_stream.edge.tokens import Link, Links
-from consent_stream.keyfile import load_keys
+from consent_stream.keyfile import load_keyring
 from consent_stream.wire.keys import Keyring
 
 POST = "List-Unsubscribe=One-Click"
@@ -52,8 +52,7 @@ class Sender:
 
     def __init__(self, keys: Keyring | PathLike[str] | str, base_url: str, mail: str | None = None) -> None:
         if not isinstance(keys, Keyring):
-            found = load_keys(Path(keys))
-            keys = Keyring(found.keys, found.current, found.derived, found.fingerprints)
+            keys = load_keyring(Path(keys))
         self._keys, self._links = keys, Links(keys)
         self.base_url, self.mail = base_url, mail
 

@@ -76,13 +76,11 @@ def command(
 
 
 def _keyring(settings: Settings) -> Keyring:
-    from consent_stream.keyfile import load_keys
-    from consent_stream.wire.keys import Keyring
+    from consent_stream.keyfile import load_keyring
 
     if settings.keys is None:
         raise SettingsError("keys", "the addresses are hashed with them: the root key file, or one of derived keys")
-    found = load_keys(settings.keys)
-    return Keyring(found.keys, found.current, found.derived, found.fingerprints)
+    return load_keyring(settings.keys)
 
 
 def _serve(where: str, patrol: Patrol) -> None:

@@ -123,12 +123,10 @@ def _serve(settings: Settings, door: socket.socket, access: Access, drain: float
 
 
 def _keyring(settings: Settings) -> Keyring:
-    from consent_stream.keyfile import load_keys
-    from consent_stream.wire.keys import Keyring
+    from consent_stream.keyfile import load_keyring
 
     assert settings.keys is not None
-    root = load_keys(settings.keys)
-    return Keyring(root.keys, root.current, root.derived, root.fingerprints)
+    return load_keyring(settings.keys)
 
 
 def _check_link(door: socket.socket, behind_tls: bool, without_tls: bool) -> None:

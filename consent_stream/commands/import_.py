@@ -245,17 +245,15 @@ def _warn(settings: Settings, batch: Batch, surveys: Sequence[Survey]) -> None:
 def _dry_run(asked: Asked, lists: Sequence[List], surveys: Sequence[Survey], bar: report.Bar) -> int:
     from consent_stream.gate import Gate, MemoryReplica
     from consent_stream.importing.difference import Comparison
-    from consent_stream.keyfile import load_keys
+    from consent_stream.keyfile import load_keyring
     from consent_stream.policyfile import load_policy
-    from consent_stream.wire.keys import Keyring
 
     settings = asked.settings
     if settings.policy is None or settings.keys is None:
         name = "keys" if settings.keys is None else "policy"
         raise SettingsError(name, "is needed for --dry-run, the one that the workers have")
     policy, _ = load_policy(settings.policy)
-    root = load_keys(settings.keys)
-    keyring, replica = Keyring(root.keys, root.current, root.derived, root.fingerprints), MemoryReplica()
+    keyring, replica = load_keyring(settings.keys), MemoryReplica()
     _warn(settings, lists[0].batch, surveys)
     with Gate(settings, channel=lists[0].batch.channel, store=replica, report=False) as gate:
         bar.begin("reading the list")

@@ -13,9 +13,8 @@ from consent_stream.commands.barrier import Unanswered
 from consent_stream.commands.bars import reading_bars
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.screen import clock, console, plain, printable
-from consent_stream.keyfile import load_keys
+from consent_stream.keyfile import load_keyring
 from consent_stream.settings import Settings
-from consent_stream.wire.keys import Keyring
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,10 +73,7 @@ def _history(settings: Settings, given: dict[str, Any], now: bool, timeout: floa
     from consent_stream.inspection.history import ENTRIES, PARTS, ROWS, read_history
     from consent_stream.inspection.whyread import Asked, NoKey, case_for, check_keys
 
-    keyring = None
-    if settings.keys is not None:
-        root = load_keys(settings.keys)
-        keyring = Keyring(root.keys, root.current, root.derived, root.fingerprints)
+    keyring = None if settings.keys is None else load_keyring(settings.keys)
     case, _ = case_for(Asked(channel="sms" if given["phone"] else "email", **given), keyring)
     if not case.keys:
         raise NoKey("this is no address")

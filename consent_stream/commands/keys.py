@@ -72,7 +72,7 @@ def list_(file: Path, as_json: bool) -> None:
     consent-stream keys list keys.toml
     """
     keys = load_keys(file)
-    prints = _keyring(keys).fingerprints()
+    prints = keys.keyring().fingerprints()
     if as_json:
         told = {"current": keys.current, "kids": keys.kids, "fingerprints": prints, "tenants": keys.tenants}
         click.echo(json.dumps({**told, "development": keys.development}))
@@ -99,7 +99,7 @@ def check(settings: Settings, file: Path, offline: bool) -> None:
     """
     keys = load_keys(file)
     if not offline:
-        _compare(settings, _keyring(keys))
+        _compare(settings, keys.keyring())
     click.echo(f"{file}: keys {_ids(keys.kids)}, current {keys.current}")
 
 
@@ -122,7 +122,7 @@ def derive(file: Path, tenants: tuple[str, ...], out: Path | None) -> None:
         raise click.BadParameter("a tenant has a name", param_hint="--tenant")
     if out is None and sys.stdout.isatty():
         raise _Refused("keys are not shown on a terminal: give --out FILE")
-    keyring = _keyring(roots)
+    keyring = roots.keyring()
     derived = {(tenant, kid): keyring.tenant_key(tenant, kid) for tenant in tenants for kid in roots.kids}
     text = text_of(RootKeys({}, roots.current, roots.development, derived, keyring.fingerprints()))
     if out is None:
@@ -150,10 +150,6 @@ def _compare(settings: Settings, keyring: Keyring) -> None:
         raise click.ClickException(f"key {_ids(other)} is not the one that the lists are written with")
     if gone := keyring.lacking(told):
         raise click.ClickException(f"key {_ids(gone)} is missing, under which rows stand")
-
-
-def _keyring(keys: RootKeys) -> Keyring:
-    return Keyring(keys.keys, keys.current, keys.derived, keys.fingerprints)
 
 
 def _ids(kids: object) -> str:

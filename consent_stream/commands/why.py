@@ -10,7 +10,7 @@ import click
 from consent_stream.commands.bars import reading_bars
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.domain.times import parse_instant
-from consent_stream.keyfile import load_keys
+from consent_stream.keyfile import load_keyring
 from consent_stream.policyfile import load_policy
 from consent_stream.settings import Settings
 from consent_stream.wire.keys import Keyring
@@ -98,10 +98,7 @@ def _refuse(given: dict[str, Any]) -> None:
 
 
 def _keyring(settings: Settings) -> Keyring | None:
-    if settings.keys is None:
-        return None
-    root = load_keys(settings.keys)
-    return Keyring(root.keys, root.current, root.derived, root.fingerprints)
+    return None if settings.keys is None else load_keyring(settings.keys)
 
 
 def _instant(text: str | None, flag: str) -> int | None:

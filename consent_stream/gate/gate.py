@@ -29,7 +29,7 @@ from consent_stream.gate.source import Source
 from consent_stream.gate.stored import StoredReading
 from consent_stream.gate.traced import Applied
 from consent_stream.gate.verdict import Verdict
-from consent_stream.keyfile import load_keys
+from consent_stream.keyfile import load_keyring
 from consent_stream.settings import Settings
 from consent_stream.tracing import Traces
 from consent_stream.wire.keys import Keyring
@@ -345,8 +345,7 @@ def _replica(store: Replica | PathLike[str] | str | None) -> Replica:
 def _keyring(keys: Keyring | Path | str | None) -> Keyring | None:
     if keys is None or isinstance(keys, Keyring):
         return keys
-    root = load_keys(Path(keys))
-    return Keyring(root.keys, root.current, root.derived, root.fingerprints)
+    return load_keyring(Path(keys))
 
 
 def _receipt(receipt: Receipt) -> tuple[int, int]:

@@ -21,7 +21,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "domain": (set(), {"idna", "phonenumbers"}),
     "wire": ({"domain"}, {"orjson", "fastavro", "msgspec", "phonenumbers"}),
     "settings": (set(), {"faust"}),
-    "keyfile": (set(), set()),
+    "keyfile": ({"wire"}, set()),
     "logthrottle": (set(), set()),
     "logs": ({"logthrottle"}, {"orjson"}),
     "tracing": ({"settings", "wire"}, {"confluent_kafka", "opentelemetry"}),

@@ -109,14 +109,12 @@ def _judged(settings: Settings, config_file: Path | None, base_url: str) -> Edge
     from consent_stream.edge.config import Config
     from consent_stream.edge.door import Unopened
     from consent_stream.edge.edge import Edge
-    from consent_stream.keyfile import load_keys
+    from consent_stream.keyfile import load_keyring
     from consent_stream.policyfile import load_policy
-    from consent_stream.wire.keys import Keyring
 
     if settings.keys is None:
         raise SettingsError("keys", "links are signed with them: the root key file, or one of derived keys")
-    root = load_keys(settings.keys)
-    keys = Keyring(root.keys, root.current, root.derived, root.fingerprints)
+    keys = load_keyring(settings.keys)
     policy, _ = load_policy(settings.policy)
     config = Config.load(config_file)
     _check(config)
