@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -139,6 +140,20 @@ def test_what_would_become_of_it_is_what_the_intake_says() -> None:
         == "accepted as topic_opt_out; the rest again no_notice"
     )
     assert str(outcome(quarantined(b"x" * 300_000), POLICY, NOON)) == "again too_large"
+
+
+def test_a_record_of_which_no_more_is_understood_is_no_progress() -> None:
+    both = event("preference.set", email=ANA, topics={"a": False, "b": True})
+    same = quarantined(orjson.dumps(both))
+    assert not outcome(same, POLICY, NOON).is_progress(same)  # its "no" was applied the first time
+    was = quarantined(orjson.dumps(both), code="unknown_source")
+    assert outcome(was, POLICY, NOON).is_progress(was)
+    rogue, lost = {**granted(), "source": "/rogue"}, {name: each for name, each in event().items() if name != "tenant"}
+    batch = quarantined(orjson.dumps([rogue, lost, event()]))
+    assert batch.events == (0, 1)
+    assert not outcome(batch, POLICY, NOON).is_progress(batch)
+    mended = replace(quarantined(orjson.dumps([granted(), lost, event()])), events=(0, 1))
+    assert outcome(mended, POLICY, NOON).is_progress(mended)
 
 
 def test_a_fact_is_tried_by_reading_it() -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from consent_stream.putback import Returned
     from consent_stream.wire.marks import Place
 
-AT_ONCE = 500  # records between two marks
+AT_ONCE = 5_000  # records between two marks: what is put back twice by a repeated run, at most
 AT_ONCE_BYTES = 16 * 1024 * 1024
 NO_POLICY = "not tried: no --policy"
 
@@ -36,7 +36,7 @@ Put = Callable[[list["Held"]], None]
 @click.command()
 @selection(places=True)
 @click.option("--all", "marked", is_flag=True, help="Those too that were replayed or dropped.")
-@click.option("--refused", is_flag=True, help="Those too of which nothing would be understood: they come back.")
+@click.option("--refused", is_flag=True, help="Those too of which no more would be understood: they come back.")
 @click.option("--dry-run", is_flag=True, help="Put nothing back; tell what would become of each.")
 @click.option("--reason", default="", help="Why; kept in consent.audit.")
 @click.option("--by", default=getpass.getuser, show_default="the user's name", help="Who says so.")
@@ -49,9 +49,9 @@ def command(
 ) -> int:  # fmt: skip
     """Put records of consent.quarantine back: to the topic they came from, with their key, value and headers as sent.
 
-    With --policy (the workers' file) each is tried first by the code of their intake, and those of which nothing would
-    be understood stay. What is put back is received now: a "no" without a time that is believed counts from now, a
-    permission only from its own time. Each receipt is printed as PARTITION:OFFSET, and the record marked in
+    With --policy (the workers' file) each is tried first by the code of their intake, and those of which no more would
+    be understood than was stay. What is put back is received now: a "no" without a time that is believed counts from
+    now, a permission only from its own time. Each receipt is printed as PARTITION:OFFSET, and the record marked in
     consent.audit; Ctrl-C ends it between two pieces, and it goes on where it was when it is run again.
 
     Exit 0: all were put back (--dry-run: would be accepted), 1: some were not, 2: no answer.
@@ -117,8 +117,8 @@ class _Survey:
             words, fit = f"cannot be put back: {error}", False
         else:
             found = None if self._policy is None else outcome(held, self._policy, now())
-            fit = found is None or found.code is None or bool(found.says) or self._refused
-            words = NO_POLICY if found is None else str(found)
+            fit = found is None or found.is_progress(held) or self._refused
+            words = NO_POLICY if found is None else str(found) if fit else f"stays: {found}"
         self.counts[words] += 1
         if fit:
             self.chosen.add(held.place)
