@@ -1,4 +1,4 @@
--- Eleven questions to an archive of `consent-stream export`, for DuckDB (1.2 or newer): docs/analytics.md.
+-- Eleven questions to an archive of `consent-stream export`, for DuckDB (1.3 or newer): docs/analytics.md.
 --
 --   consent-stream export --to lake --topic changes --topic sends --topic ledger
 --   duckdb -init docs/analytics.sql            where `lake` is, or: SET VARIABLE lake = '/data/lake'; .read docs/analytics.sql
