@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import orjson
 
+from consent_stream.edge.door import LARGEST
 from consent_stream.edge.intent.keys import ApiKey
 from consent_stream.http.problems import Problem
 
@@ -90,6 +91,17 @@ def fill_in(event: Any, key: ApiKey) -> Event:
         raise Flaw("wrong_tenant", "/tenant", "this key does not speak for that tenant")
     filled.setdefault("id", uuid.uuid4().hex)
     return filled
+
+
+def written(event: Event) -> None:
+    """Whether it can be sent. Errors: Flaw `too_large`; `not_cloudevent` for what JSON reads and cannot write: lists in
+    lists without end, a `ce-` header that is no UTF-8."""
+    try:
+        size = len(orjson.dumps(event))
+    except orjson.JSONEncodeError:
+        raise Flaw("not_cloudevent", "", "lists too deep in one another, or a text that is no Unicode") from None
+    if size > LARGEST:
+        raise Flaw("too_large", "", f"an event has at most {LARGEST} bytes")
 
 
 def shown(ident: object) -> str | None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from consent_stream.edge import bounds
 from consent_stream.edge.bounds import Bounds
 from consent_stream.edge.config import only
-from consent_stream.edge.door import LARGEST, Unavailable
+from consent_stream.edge.door import Unavailable
 from consent_stream.edge.edge import Edge
 from consent_stream.edge.intent import reading, standing
 from consent_stream.edge.intent.judging import judge
@@ -94,9 +94,8 @@ async def _take(edge: Edge, key: ApiKey, found: list[Any], single: bool, partial
         place = {} if single else {"index": index}
         try:
             filled = reading.fill_in(each, key)
+            reading.written(filled)
             flaw = judge(filled, edge.clock(), edge.policy)
-            if len(orjson.dumps(filled)) > LARGEST:
-                raise Flaw("too_large", "", f"an event has at most {LARGEST} bytes")
         except Flaw as wrong:
             errors.append({**place, **_named(each), **_told(wrong)})
             continue

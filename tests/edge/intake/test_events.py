@@ -248,3 +248,21 @@ def test_lists_in_json_are_what_they_were(client, taken):
     said = event("signal.gpc.v1", headers=["0", "1"], extra={"deep": [1, 2.5, None, "ä"]})
     assert client.events(json.dumps(said, ensure_ascii=False).encode()).status == 202
     assert taken[0]["data"]["extra"] == {"deep": [1, 2.5, None, "ä"]}
+
+
+@pytest.mark.parametrize("kind", ["consent.granted.v1", "unsubscribe.link.v1"])
+def test_lists_that_are_too_deep_are_refused_and_hold_back_nobody_else(client, taken, kind):
+    deep = json.dumps(event(kind, more="DEEP")).encode().replace(b'"DEEP"', b"[" * 600 + b"]" * 600)
+    answer = client.events(deep)
+    assert (answer.status, answer.said["errors"][0]["code"]) == (400, "not_cloudevent")
+    batch = b"[" + json.dumps(event(ident="good")).encode() + b"," + deep + b"]"
+    answer = client.events(batch, type="application/cloudevents-batch+json", path="/v1/events?partial=1")
+    assert (answer.status, [each["id"] for each in answer.said["events"]]) == (202, ["good"])
+    assert [each["id"] for each in taken] == ["good"]
+
+
+def test_a_header_that_is_no_unicode_is_refused(client, taken):
+    headers = {"ce_specversion": "1.0", "ce_id": "b-1", "ce_type": "consent.granted.v1", "ce_more": b"\xff\xfe"}
+    answer = client.post("/v1/events", event()["data"], **headers)
+    assert (answer.status, answer.said["errors"][0]["code"]) == (400, "not_cloudevent")
+    assert taken == []

@@ -1,11 +1,13 @@
 """Anything that JSON can say is taken or refused with a reason, as the worker's own intake would judge it."""
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consent_stream.domain.events import CODES
 from consent_stream.domain.facts import Link
+from consent_stream.edge.intent import judging
 from consent_stream.edge.intent.judging import judge
 from consent_stream.edge.intent.keys import ApiKey
 from consent_stream.edge.intent.reading import Flaw, fill_in
@@ -68,3 +70,14 @@ def test_whatever_comes_is_judged_as_the_worker_judges_it(said):
     told = [part for fact in worker.facts for part in fact.parts if not isinstance(part, Link)]
     assert taken == (flaw is None or bool(told))  # only what would be lost is refused
     assert flaw is None or (flaw.code in CODES and flaw.detail)
+
+
+def test_many_fields_are_not_judged_one_by_one(monkeypatch):
+    asked = []
+    real = judging.qualify
+    monkeypatch.setattr(judging, "qualify", lambda *each: asked.append(None) or real(*each))
+    more = {f"f{number}": 1 for number in range(3000)}
+    with pytest.raises(Flaw) as found:
+        judge(fill_in(event(**more, evidence=7), KEY), NOW, POLICY)
+    assert found.value.code == "bad_value"
+    assert len(asked) < 100
