@@ -23,10 +23,27 @@ from email.parser import BytesParser
 from consent_stream.edge.providers.reports import Malformed
 
 TOKEN_HEADER = "X-Consent-Token"
-MOST_PARTS, MOST_RECIPIENTS = 50, 100
+MOST_RECIPIENTS = 100
+MOST_PARTS = MOST_RECIPIENTS + 50  # the parser makes a part of each recipient, too
+MOST_BOUNDARIES = 2000  # lines that may begin a part: reading goes through all of them
+LONGEST_HEADER = 20_000  # characters that are looked at; a parameter of a longer one costs the square of its length
 LARGEST_MAIL = 1024 * 1024
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{60,2000}")
-_PARSER = BytesParser(policy=policy.compat32)  # it keeps what it cannot read, and reads headers when asked
+# RFC 6522 §3, RFC 6533 §4; "message/rfc822-headers" is nobody's standard, and is sent.
+RETURNED = (
+    "message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers", "message/global-headers",
+)  # fmt: skip
+
+
+class _Short(policy.Compat32):
+    """It keeps what it cannot read, and reads headers when asked: no more of each than `LONGEST_HEADER`."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:LONGEST_HEADER]
+
+
+_PARSER = BytesParser(policy=_Short())
 
 
 @dataclass(frozen=True)
@@ -54,6 +71,8 @@ def read_mail(raw: bytes) -> MailReport:
     """What a mail reports. Errors: Malformed for what is too large, or a report without its parts."""
     if len(raw) > LARGEST_MAIL:
         raise Malformed("too large")
+    if raw.count(b"\n--") > MOST_BOUNDARIES:
+        raise Malformed("too many parts")
     try:
         message = _PARSER.parsebytes(raw)
         parts = _parts(message)
@@ -95,7 +114,7 @@ def _parts(message: Message) -> list[Message]:
 
 def _header(message: Message, name: str) -> str:
     value = message.get(name)
-    return "" if value is None else str(value)[:20_000]
+    return "" if value is None else str(value)
 
 
 def _blocks(parts: Iterable[Message], kind: str) -> Iterator[Mapping[str, str]]:
@@ -163,14 +182,14 @@ def _own_tokens(message: Message) -> Iterator[str]:
 def _tokens(parts: list[Message]) -> Iterator[str]:
     """Of the message that is returned, whole or its headers alone; never of the report around it."""
     for part in parts:
-        kind = part.get_content_type()
-        if kind in ("text/rfc822-headers", "message/rfc822-headers"):
+        if part.get_content_type() not in RETURNED:
+            continue
+        payload = part.get_payload()
+        if isinstance(payload, list):  # of `message/…` the parser has made a message
+            yield from (header for each in payload[:1] if isinstance(each, Message) for header in _of_headers(each))
+        else:
             raw = part.get_payload(decode=True)
             yield from _of_headers(_PARSER.parsebytes(raw if isinstance(raw, bytes) else b"", headersonly=True))
-        elif kind == "message/rfc822":
-            payload = part.get_payload()
-            if isinstance(payload, list) and payload and isinstance(payload[0], Message):
-                yield from _of_headers(payload[0])
 
 
 def _of_headers(message: Message) -> Iterator[str]:

@@ -13,6 +13,8 @@ import pytest
 from consent_stream.edge.config import Config, ConfigError
 from consent_stream.edge.providers import inbox
 from consent_stream.edge.providers.inbox import Post, listening, post_of
+from consent_stream.edge.providers.mail import read_mail
+from consent_stream.edge.providers.reports import Malformed
 from consent_stream.edge.providers.twilio import signature
 from consent_stream.edge.tokens import Link
 from consent_stream.gate import Gate
@@ -107,6 +109,35 @@ def test_reports_are_of_the_link_that_comes_back_and_never_of_the_address_they_n
     ]) == [250, 250, 250, 250, 550]  # fmt: skip
     assert [type for type, _ in site.told] == ["feedback.complaint", "delivery.bounced", "delivery.bounced"]
     assert all(said["keys"] == [key.hex()] and "email" not in said for _, said in site.told)
+
+
+@pytest.mark.parametrize("returned", ["message/rfc822-headers", "message/global-headers", "message/global"])
+def test_a_returned_message_is_read_under_every_name_that_it_has(site, returned):
+    key, right = minted(site)
+    raw = mails("dsn", right).replace(b"text/rfc822-headers", returned.encode())
+    assert sent(site, raw)[0] == 250
+    assert [(type, said["keys"]) for type, said in site.told] == [("delivery.bounced", [key.hex()])]
+
+
+def test_a_bounce_of_a_hundred_recipients_is_read():
+    one = b"Final-Recipient: rfc822;ana@example.com"
+    raw = mails("dsn", "none").replace(one, b"\r\n\r\n".join([one + b"\r\nStatus: 5.1.1"] * 100))
+    assert len(read_mail(raw).told) == 100
+
+
+@pytest.mark.parametrize("many", [b'Content-Type: multipart/report; a="b"', b"Content-Type: multipart/mixed; a*1*=b"])
+def test_a_header_of_a_stranger_does_not_cost_the_square_of_its_length(many):
+    name, _, parameter = many.partition(b";")
+    before = time.process_time()
+    read_mail(name + (b";" + parameter) * (700_000 // len(parameter)) + b"\r\n\r\n")
+    assert time.process_time() - before < 1  # it was 5 s and more
+
+
+def test_a_mail_of_boundaries_alone_is_refused_before_it_is_taken_apart():
+    before = time.process_time()
+    with pytest.raises(Malformed, match="too many parts"):
+        read_mail(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n" * 140_000)
+    assert time.process_time() - before < 1
 
 
 def test_what_the_door_does_not_take_is_to_be_sent_again(site):
