@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import uuid
 from collections.abc import Callable
@@ -104,7 +105,10 @@ def _identity(path: Path, now: int) -> tuple[str, int]:
     except FileNotFoundError:
         ident = str(uuid.uuid4())
         beside = path.with_suffix(".new")
-        beside.write_text(json.dumps({"id": ident, "since": now}) + "\n")
+        with beside.open("w") as file:
+            file.write(json.dumps({"id": ident, "since": now}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # empty after a power cut, it would keep the edge from its own spool
         beside.replace(path)
         return ident, now
     except (KeyError, TypeError, ValueError):

@@ -12,6 +12,7 @@ Files are of mode 0600: an event may name an address.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -65,7 +66,11 @@ class Spool:
         self._lock = _locked(folder / "lock")
         self._guard = threading.Lock()  # of the segments
         self._appending = threading.Lock()  # held while a file is written to: it must not be read and go meanwhile
-        self._segments = deque(self._found())
+        try:
+            self._segments = deque(self._found())
+        except BaseException:
+            os.close(self._lock)
+            raise
         self._number = 1 + max((int(each.path.stem) for each in self._segments), default=0)
         self._writing: Segment | None = None  # the last of the segments, while it is written to
         self._file = -1
@@ -122,8 +127,12 @@ class Spool:
         os.close(self._lock)
 
     def _found(self) -> list[Segment]:
-        found = []
-        for path in sorted(self.folder.glob(f"*{SUFFIX}"), key=lambda each: int(each.stem)):
+        found, paths = [], list(self.folder.glob(f"*{SUFFIX}"))
+        for path in paths:
+            if not (path.stem.isascii() and path.stem.isdigit()):
+                # A copy of somebody's may hold what was promised: no guess about its place in the order.
+                raise OSError(errno.EINVAL, f"{path.name} is no file of a spool: move it away, or give it a number")
+        for path in sorted(paths, key=lambda each: int(each.stem)):
             records, unread = read(path)
             if records:
                 found.append(Segment(path, min(each.at for each in records), path.stat().st_size))

@@ -143,6 +143,16 @@ def test_files_are_for_their_owner_alone(tmp_path):
     spool.close()
 
 
+def test_a_file_whose_place_nobody_knows_is_named_and_kept(tmp_path):
+    (tmp_path / "copy of 1.events").write_bytes(framed([b"one"], 1))
+    with pytest.raises(OSError, match="copy of 1"):
+        Spool(tmp_path)
+    (tmp_path / "copy of 1.events").rename(tmp_path / "000000000001.events")
+    spool = Spool(tmp_path)
+    assert drained(spool) == [b"one"]
+    spool.close()
+
+
 WRITER = """
 import sys
 from pathlib import Path
