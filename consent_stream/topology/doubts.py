@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from consent_stream.engine import SliceApp, describe, fail_stop
@@ -35,6 +35,7 @@ MOST = 100_000  # places that are remembered; beyond, the newer ones are looked 
 TIMEOUT_S = 5.0
 REMIND_S = 60
 GONE_EVERY_S = 600
+AWAY = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT)  # the pulse says so already
 AGE = "consent_quarantine_withdrawal_age_seconds"
 COUNT = "consent_quarantine_withdrawals"
 
@@ -121,7 +122,8 @@ class DoubtsWatch:
                 spent = await loop.run_in_executor(self._app.threads, work)
             except KafkaException as exc:
                 await loop.run_in_executor(self._app.threads, self._rest)
-                if time.monotonic() - self._reminded > REMIND_S:
+                away = exc.args[0].code() in AWAY
+                if not away and time.monotonic() - self._reminded > REMIND_S:
                     self._reminded = time.monotonic()
                     log.warning("quarantine is not watched: %s", describe(exc))
             except Exception as exc:  # a defect

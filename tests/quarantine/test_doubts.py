@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pytest
@@ -219,3 +221,57 @@ def test_it_begins_anew_when_all_that_it_remembered_is_done_with(
         watch._look()
     assert figures(found) == {AGE: 999.0, COUNT: 1.0}
     assert broker.open == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(KafkaError.TOPIC_AUTHORIZATION_FAILED, True), (KafkaError._TRANSPORT, False)]
+)
+def test_why_it_is_not_watched_is_said_where_nobody_else_says_it(
+    code: int, said: bool, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, turns = App(), []
+    broker.refuses = KafkaError(code)
+
+    async def sleep(_seconds: float) -> None:
+        turns.append(len(caplog.records))
+        app.should_stop = len(turns) == 3
+
+    app.sleep = sleep
+    watch = DoubtsWatch(app, Settings(), Doubts())  # type: ignore[arg-type]
+    asyncio.run(watch.run())
+    assert [record.getMessage().startswith("quarantine is not watched: ") for record in caplog.records] == [True] * said
+    assert broker.open == 0
+
+
+def test_only_the_worker_with_the_first_partition_watches(broker: Broker) -> None:
+    app, found, told = App(), Doubts(), []
+    broker.quarantine(b"unsubscribe", "not_cloudevent")
+
+    async def sleep(_seconds: float) -> None:
+        told.append(set(figures(found)))
+        app.owned = [TP("consent.events", 1)] if len(told) >= 3 else app.owned
+        app.should_stop = len(told) == 5
+
+    app.sleep = sleep
+    watch = DoubtsWatch(app, Settings(), found)  # type: ignore[arg-type]
+    asyncio.run(watch.run())
+    assert told[2:] == [{AGE, COUNT}, set(), set()]
+    assert broker.open == 0
+
+
+class TP(NamedTuple):
+    topic: str
+    partition: int
+
+
+class App:
+    """What of the app is used."""
+
+    def __init__(self) -> None:
+        self.should_stop = False
+        self.owned = [TP("consent.events", 0), TP("consent.events", 1)]
+        self.threads = ThreadPoolExecutor(1)
+        self.sleep: Any = None
+
+    def positions(self) -> dict[TP, None]:
+        return dict.fromkeys(self.owned)
