@@ -9,17 +9,20 @@ A core install is enough, and so are the derived keys of one tenant.
 
 from __future__ import annotations
 
+import re
 import time
 from os import PathLike
 from pathlib import Path
 from urllib.parse import quote
 
 from consent_stream.domain.addresses import canonical_email, canonical_phone
+from consent_stream.domain.subjects import encodes
 from consent_stream.edge.tokens import Link, Links
 from consent_stream.keyfile import load_keyring
-from consent_stream.wire.keys import Keyring
+from consent_stream.wire.keys import SUBJECT_KEY_BYTES, Keyring
 
 POST = "List-Unsubscribe=One-Click"
+_URL = re.compile(r"https?://[^\s/?#<>]+(/[^\s?#<>]*)?")
 
 
 def unsubscribe_headers(token: str, base_url: str, mail: str | None = None) -> dict[str, str]:
@@ -44,16 +47,27 @@ def preferences_url(token: str, base_url: str) -> str:
     return f"{base_url.rstrip('/')}/p/{token}"
 
 
+def is_base_url(text: str) -> bool:
+    """Whether links can stand below it: an http or https URL without a query, and without what would end a header."""
+    return _URL.fullmatch(text) is not None
+
+
 class Sender:
     """Tokens and headers of one sender. keys: a root key file, one of derived keys, or a `Keyring`.
 
-    Errors when made: KeyFileError.
+    base_url: of the edge. mail: an address that it reads.
+
+    Errors when made: KeyFileError; ValueError for a base_url or mail that no header can hold.
     """
 
     def __init__(self, keys: Keyring | PathLike[str] | str, base_url: str, mail: str | None = None) -> None:
         if not isinstance(keys, Keyring):
             keys = load_keyring(Path(keys))
         self._keys, self._links = keys, Links(keys)
+        if not is_base_url(base_url):
+            raise ValueError("the base URL is no http or https URL, or has a query")
+        if mail is not None and canonical_email(mail) is None:
+            raise ValueError("the address for unsubscribes by mail is none")
         self.base_url, self.mail = base_url, mail
 
     def token(
@@ -72,10 +86,16 @@ class Sender:
         """The token of one message, as it is given to the gate. key: of an e-mail address, in place of it.
         issued: seconds; now by default.
 
-        Errors: ValueError when there is not exactly one address, or it is none; UnknownTenantKey.
+        Errors: ValueError when there is not exactly one address, or it is none, or the contact is: a key of the empty
+        contact would stand for everybody whose id is missing, and a "no" under it would reach them all.
+        UnknownTenantKey.
         """
         if sum(each is not None for each in (email, phone, key)) != 1:
             raise ValueError("exactly one of email, phone and key is needed")
+        if contact is not None and not (contact and encodes(contact)):
+            raise ValueError("the contact is none: leave it out when it is not known")
+        if key is not None and (len(key) != SUBJECT_KEY_BYTES or key[:2] != b"\x01a"):
+            raise ValueError("the key is none of an address")
         channel = "email" if phone is None else "sms"
         if key is None:
             canonical = canonical_email(email) if email is not None else canonical_phone(phone or "", region)

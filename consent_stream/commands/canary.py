@@ -64,7 +64,10 @@ def command(
         keys = keys_of(keyring, tenant)
     except UnknownTenantKey as error:
         raise click.UsageError(f"--tenant {tenant}: no key for it in {settings.keys}") from error
-    press = in_kafka(settings, tenant) if edge is None else at_edge(keyring, tenant, edge)
+    try:
+        press = in_kafka(settings, tenant) if edge is None else at_edge(keyring, tenant, edge)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--edge") from error
     patrol = Patrol(settings, keys, press, every=every, patience=patience, say=_tell)
     if metrics:
         _serve(metrics, patrol)

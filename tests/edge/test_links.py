@@ -37,6 +37,35 @@ def test_what_is_no_address_is_refused_and_not_repeated(wrong):
     assert not any(value in str(error.value) for value in wrong.values())
 
 
+def test_what_would_stand_for_many_is_refused():
+    sender = Sender(KEYS, BASE)
+    for contact in ("", "\ud800"):
+        with pytest.raises(ValueError, match="the contact is none"):
+            sender.token("acme", email="ana@example.com", contact=contact)
+    for key in (KEYS.subject("acme", "contact", "c-42"), bytes(19), b"\x01a"):
+        with pytest.raises(ValueError, match="none of an address"):
+            sender.token("acme", key=key)
+
+
+@pytest.mark.parametrize(
+    ("base", "mail"),
+    [
+        ("ftp://consent.example.com", None),
+        ("consent.example.com", None),
+        ("https://consent.example.com/?a=b", None),
+        ("https://consent.example.com\r\nBcc: x", None),
+        ("https://consent.example.com\n", None),
+        ("https://consent.example.com>", None),
+        (BASE, "unsubscribe"),
+        (BASE, ""),
+        (BASE, "u@example.com\r\nBcc: x@example.com"),
+    ],
+)
+def test_what_no_header_can_hold_is_refused(base, mail):
+    with pytest.raises(ValueError, match=r"base URL|by mail"):
+        Sender(KEYS, base, mail)
+
+
 def test_the_headers_are_those_of_the_rfc():
     headers = unsubscribe_headers("TOKEN", BASE, "unsubscribe+x@example.com")
     assert headers == {
@@ -80,8 +109,10 @@ def test_the_command_prints_a_link_that_stays_good_when_keys_rotate(tmp_path):
         (["--tenant", "acme"], "--keys (CONSENT_KEYS)"),
         (["--tenant", "acme", "--keys", "KEYS"], "exactly one of"),
         (["--tenant", "acme", "--keys", "KEYS", "--email", "nobody"], "the address is none"),
-        (["--tenant", "acme", "--keys", "KEYS", "--key", "zz"], "hex"),
+        (["--tenant", "acme", "--keys", "KEYS", "--key", "zz"], "--key: hex"),
         (["--tenant", "acme", "--keys", "KEYS", "--email", "a@example.com", "--program", ""], "a link needs"),
+        (["--tenant", "acme", "--keys", "KEYS", "--email", "a@example.com", "--contact", ""], "the contact is none"),
+        (["--tenant", "acme", "--keys", "KEYS", "--email", "a@example.com", "--base-url", "ftp://x"], "the base URL"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_exit_2(arguments, says, tmp_path):

@@ -30,6 +30,10 @@ def test_a_canary_does_not_press_like_a_scanner(keys):
     assert "--every" in refused("canary", "--every", "5", "--keys", keys)
 
 
+def test_a_canary_presses_no_link_that_cannot_be(keys):
+    assert "--edge" in refused("canary", "--edge", "consent.example.com", "--keys", keys)
+
+
 @pytest.mark.parametrize("where", ["9100x", "localhost:", "70000"])
 def test_a_port_that_is_none(where, keys, tmp_path):
     assert "[HOST:]PORT" in refused("canary", "--keys", keys, "--metrics", where)

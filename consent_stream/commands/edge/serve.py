@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -176,6 +175,8 @@ def _spool(settings: Settings) -> Spool:
 
 
 def _url(text: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
+    from consent_stream.links import is_base_url
+
+    if not is_base_url(text):
         raise click.BadParameter(f"{text} is no http or https URL", param_hint="--base-url")
     return text.rstrip("/")

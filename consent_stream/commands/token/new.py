@@ -47,9 +47,9 @@ def command(
 
     if keys is None:
         raise SettingsError("keys", "links are signed with them: the root key file, or one of derived keys")
-    sender = Sender(keys, base_url, mail)
+    raw = _bytes(key)
     try:
-        raw = None if key is None else bytes.fromhex(key)
+        sender = Sender(keys, base_url, mail)
         token = sender.token(
             tenant,
             email=email,
@@ -77,3 +77,10 @@ def command(
         click.echo(f"{name}: {value}")
     for name, value in headers.items():
         click.echo(f"{name}: {value}")
+
+
+def _bytes(key: str | None) -> bytes | None:
+    try:
+        return None if key is None else bytes.fromhex(key)
+    except ValueError:
+        raise click.BadParameter("hex digits are expected", param_hint="--key") from None
