@@ -14,22 +14,13 @@ from consent_stream.engine import Slice, Unread
 from consent_stream.gate.traced import RARE, Applied, last_long, likely
 from consent_stream.topology.fold import Effects, Folder
 from consent_stream.topology.traced import Stages
-from consent_stream.tracing import Sampling, Span, Traces
+from consent_stream.tracing import Sampling, Span
 from consent_stream.wire.avro import long, text
 from consent_stream.wire.keys import HEARTBEAT_KEY
 from tests.topology.made_up import KEYS, NOON, POLICY, event, facts_of, granted
+from tests.tracing.kept import Kept
 
 LISTS = {"email": "suppression.email", "sms": "suppression.sms", "sharing": "suppression.sharing"}
-
-
-class Kept(Traces):
-    """Spans that stay here."""
-
-    def __init__(self, step: int) -> None:
-        self.sampling, self.spans = Sampling(step), list[Span]()
-
-    def add(self, span: Span) -> None:
-        self.spans.append(span)
 
 
 def stages(step: int) -> tuple[Stages, list[Span]]:

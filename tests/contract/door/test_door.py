@@ -1,4 +1,4 @@
-"""What holds for every door: the real one on Kafka, the real one on its disk, and the one in memory."""
+"""What holds for every door: the real one on Kafka, on its disk, the one in memory, and one that leaves spans."""
 
 import asyncio
 import json
@@ -12,10 +12,12 @@ from consent_stream.edge.edge import now
 from consent_stream.edge.events import event
 from consent_stream.edge.metrics import Metrics
 from consent_stream.edge.spool import Spool
+from consent_stream.edge.traced import TracedDoor
 from consent_stream.settings import Settings
 from consent_stream.wire.topics import EVENTS
 from tests.edge.doors import MemoryDoor
 from tests.faults.deployment import Deployment
+from tests.tracing.kept import Kept
 
 
 def some(count, first=0):
@@ -29,14 +31,14 @@ class Memory:
     """spooling or not, in memory."""
 
     def __init__(self, spooling):
-        self.door = MemoryDoor()
-        self.door.spooling = spooling
+        self.door = self.memory = MemoryDoor()
+        self.memory.spooling = spooling
 
     def taken(self):
-        return self.door.taken
+        return self.memory.taken
 
     def fail(self):
-        self.door.away = True
+        self.memory.away = True
 
     def close(self):
         pass
@@ -67,10 +69,14 @@ class Real:
         self.spool.close()
 
 
-@pytest.fixture(params=["memory", "memory spool", pytest.param("kafka", marks=pytest.mark.kafka), "disk"])
+@pytest.fixture(
+    params=["memory", "memory spool", "memory traced", pytest.param("kafka", marks=pytest.mark.kafka), "disk"]
+)
 def made(request, tmp_path, prefix):
     if request.param.startswith("memory"):
         found = Memory("spool" in request.param)
+        if "traced" in request.param:
+            found.door = TracedDoor(found.memory, Kept(1))
     elif request.param == "disk":
         found = Real(Deployment("127.0.0.1:1", tmp_path, prefix, ""), tmp_path, kafka=False)
     else:
