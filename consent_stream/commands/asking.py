@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.domain.times import parse_instant
 from consent_stream.gate import Gate, Question, Verdict
 from consent_stream.gate.explaining import ALONE
@@ -33,12 +34,6 @@ _OPTIONS = (
     click.option("--timeout", type=Seconds(), default=10.0, show_default=True, help="Seconds to get ready in."),
     click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object."),
 )
-
-
-class Unanswered(click.ClickException):
-    """There is no list to ask: Kafka or the topic is away, or must not be obeyed."""
-
-    exit_code = 2
 
 
 class Asked:

@@ -9,16 +9,11 @@ from rich.table import Table
 
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.screen import clock, console, plain
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.inspection.barrier import Barrier, GateState, members
 from consent_stream.settings import Settings
 
 LISTS = ("email", "sms", "sharing")
-
-
-class Unanswered(click.ClickException):
-    """What was asked cannot be answered."""
-
-    exit_code = 2
 
 
 @click.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -27,3 +28,10 @@ def reading_bars() -> Iterator[Tell]:
                 progress.update(tasks[what], completed=done, total=of)
 
         yield tell
+
+
+@contextmanager
+def reading(what: str) -> Iterator[Callable[[int, int], None]]:
+    """The same for one thing."""
+    with reading_bars() as tell:
+        yield partial(tell, what)

@@ -9,10 +9,10 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from consent_stream.commands.barrier import Unanswered
 from consent_stream.commands.bars import reading_bars
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.screen import clock, console, plain, printable
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.keyfile import load_keyring
 from consent_stream.settings import Settings
 

@@ -19,16 +19,11 @@ from consent_stream.commands.bars import reading_bars
 from consent_stream.commands.instants import Instant
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.screen import console, plain
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.settings import Settings
 
 LISTS = ("email", "sms", "sharing")
 MOST_SHOWN = 200  # rows of the table for people
-
-
-class Unanswered(click.ClickException):
-    """What was asked cannot be answered."""
-
-    exit_code = 2
 
 
 @click.command()

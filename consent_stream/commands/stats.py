@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Table
 
-from consent_stream.commands.barrier import Unanswered
 from consent_stream.commands.bars import Tell, reading_bars
 from consent_stream.commands.instants import Instant
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.screen import clock, console, plain
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.domain.times import DAY
 from consent_stream.settings import Settings
 

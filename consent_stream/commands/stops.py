@@ -9,10 +9,10 @@ import click
 import orjson
 from rich.table import Table
 
-from consent_stream.commands.barrier import Unanswered
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.screen import clock, console, plain
 from consent_stream.commands.switching import switches, words
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.settings import Settings
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import click
 from confluent_kafka import KafkaException
 
-from consent_stream.commands.barrier import Unanswered, tell
+from consent_stream.commands.barrier import tell
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.screen import printable
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.settings import Settings
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.stops import CHANNELS, EVERY, UNREADABLE, Covered, Stop, covered, decode_stop

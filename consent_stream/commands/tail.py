@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from consent_stream.commands.barrier import Unanswered
 from consent_stream.commands.instants import Instant
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.screen import console, printable
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.settings import Settings
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ import click
 from confluent_kafka import KafkaException
 from rich.table import Table
 
+from consent_stream.commands.bars import reading
 from consent_stream.commands.enforced import await_enforced, last_offsets
 from consent_stream.commands.instants import Instant
 from consent_stream.commands.options import Seconds, settings_options
-from consent_stream.commands.quarantine.selecting import Unanswered, reading
 from consent_stream.commands.screen import clock, console, plain
 from consent_stream.commands.switching import now
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import click
 
 from consent_stream.commands.bars import reading_bars
 from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.domain.times import parse_instant
 from consent_stream.keyfile import load_keyring
 from consent_stream.policyfile import load_policy
@@ -16,12 +17,6 @@ from consent_stream.settings import Settings
 from consent_stream.wire.keys import Keyring
 
 LISTS = ("email", "sms", "sharing")
-
-
-class Unanswered(click.ClickException):
-    """What was asked cannot be answered."""
-
-    exit_code = 2
 
 
 @click.command()

@@ -7,9 +7,9 @@ import getpass
 import click
 from confluent_kafka import KafkaException
 
-from consent_stream.commands.barrier import Unanswered
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.switching import now
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.settings import Settings
 
 

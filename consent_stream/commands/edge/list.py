@@ -7,10 +7,10 @@ import json
 import click
 from rich.table import Table
 
-from consent_stream.commands.barrier import Unanswered
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.screen import clock, console
 from consent_stream.commands.switching import now
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.settings import Settings
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from consent_stream.commands.barrier import Unanswered
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.screen import clock, console, plain
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.domain.times import parse_instant
 from consent_stream.settings import Settings
 

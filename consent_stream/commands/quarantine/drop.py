@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import click
 from confluent_kafka import KafkaException
 
+from consent_stream.commands.bars import reading
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.quarantine.asking import confirmed, some
-from consent_stream.commands.quarantine.selecting import Unanswered, reading, selection
+from consent_stream.commands.quarantine.selecting import selection
 from consent_stream.commands.switching import now
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.settings import Settings
 
 if TYPE_CHECKING:

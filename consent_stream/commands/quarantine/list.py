@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
+from consent_stream.commands.bars import reading
 from consent_stream.commands.options import settings_options
-from consent_stream.commands.quarantine.selecting import Unanswered, reading, selection
+from consent_stream.commands.quarantine.selecting import selection
 from consent_stream.commands.screen import clock, console, plain
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.settings import Settings
 
 if TYPE_CHECKING:

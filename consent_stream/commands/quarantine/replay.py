@@ -12,11 +12,13 @@ import click
 from confluent_kafka import KafkaException
 from rich.table import Table
 
+from consent_stream.commands.bars import reading
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.quarantine.asking import confirmed, some
-from consent_stream.commands.quarantine.selecting import Unanswered, reading, selection
+from consent_stream.commands.quarantine.selecting import selection
 from consent_stream.commands.screen import console, plain
 from consent_stream.commands.switching import now
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.settings import Settings
 
 if TYPE_CHECKING:

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import Progress
 
 from consent_stream.commands.instants import Instant
 
 if TYPE_CHECKING:
-    from consent_stream.inspection.topicread import Told
     from consent_stream.wire.marks import Place
 
 QUIET_BELOW = 20_000  # records that are read before anyone could read a bar
-
-
-class Unanswered(click.ClickException):
-    """Kafka, or the topic, is not there."""
-
-    exit_code = 2
 
 
 class PlaceType(click.ParamType):
@@ -72,20 +62,3 @@ _OPTIONS = (
     click.option("--until", type=Instant(), help="Quarantined before it."),
     click.option("--withdrawals", is_flag=True, help="That may be a withdrawal."),
 )
-
-
-@contextmanager
-def reading(what: str) -> Iterator[Told]:
-    """A bar on stderr, on a terminal alone, for long reads."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = None
-
-        def told(done: int, total: int) -> None:
-            nonlocal task
-            if task is None and total >= QUIET_BELOW:
-                task = progress.add_task(what)
-            if task is not None:
-                progress.update(task, completed=done, total=total)
-
-        yield told

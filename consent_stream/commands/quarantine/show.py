@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from consent_stream.commands.options import settings_options
-from consent_stream.commands.quarantine.selecting import PlaceType, Unanswered
+from consent_stream.commands.quarantine.selecting import PlaceType
 from consent_stream.commands.screen import clock, printable
+from consent_stream.commands.unanswered import Unanswered
 from consent_stream.settings import Settings
 
 if TYPE_CHECKING:
