@@ -33,8 +33,11 @@ class LogEnds:
         self._asked: dict[Place, Future[Any]] = {}
 
     def partitions(self, topic: str) -> int:
-        """How many a topic has, 0 when it is not there. Errors: KafkaException."""
-        return len(self._admin.list_topics(topic, timeout=MOST_PATIENCE).topics[topic].partitions)
+        """How many a topic has. Errors: KafkaException, also when it is not there."""
+        found = self._admin.list_topics(topic, timeout=MOST_PATIENCE).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return len(found.partitions)
 
     def get(self, places: Iterable[Place]) -> Ends:
         """The ends, now. Errors: KafkaException when one of them is not told in time."""

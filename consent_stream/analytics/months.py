@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from consent_stream.analytics.disclosure import told, total
-from consent_stream.domain.standing import LISTS, Standing
+from consent_stream.domain.standing import LISTS, denies_more
 from consent_stream.wire.change import Change
 
 WHY = {
@@ -57,13 +57,6 @@ def month(text: str) -> Month:
     if begin.strftime("%Y-%m") != text:
         raise ValueError("YYYY-MM is expected")
     return Month(text, int(begin.timestamp()) * 1_000_000, int(after.timestamp()) * 1_000_000)
-
-
-def denies_more(before: Standing, after: Standing) -> bool:
-    """Whether a list denies after it what it did not deny before."""
-    if after.status == "SUPPRESSED":
-        return before.status != "SUPPRESSED" or not set(after.reasons) <= set(before.reasons)
-    return before.status != "SUPPRESSED" and not set(after.blocked_scopes) <= set(before.blocked_scopes)
 
 
 class Tally:

@@ -22,12 +22,13 @@ from confluent_kafka import (
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from consent_stream.console.model import Group, Model, Reading, Worker
 from consent_stream.console.optouts import HOUR, HOURS
 from consent_stream.inspection.quarantine import held_of
 from consent_stream.inspection.topicread import Unread, consumer, partitions
+from consent_stream.logends import LogEnds
 from consent_stream.settings import Settings
 from consent_stream.topics import Unreachable, active_generation
 from consent_stream.wire.avro import WireError
@@ -121,7 +122,7 @@ class Follower:
             generation,
             {CHANGES: now - HOURS * HOUR, QUARANTINE: now - QUARANTINE_BACK, AUDIT: now - QUARANTINE_BACK},
         )
-        ends = _Ends(self._settings, admin, generation)
+        ends = _Ends(self._settings, generation)
         with self._model.lock:
             self._model.begin(generation)
         left = _Left(live_spans)
@@ -157,7 +158,7 @@ class Follower:
     def _look(self, ends: _Ends) -> None:
         try:
             found, at = ends.ask(), self._clock()
-        except (KafkaException, TimeoutError) as error:
+        except KafkaException as error:
             self._troubled(error)
             return
         with self._model.lock:
@@ -238,32 +239,19 @@ class _Left:
 class _Ends:
     """The ends of the topics whose rates are told."""
 
-    def __init__(self, settings: Settings, admin: AdminClient, generation: int) -> None:
-        self._admin = admin
-        self._names = {topic: topic.full(settings.topic_prefix, generation) for topic in COUNTED}
-        self._doubtful = True
-        self._places: list[TopicPartition] = []
+    def __init__(self, settings: Settings, generation: int) -> None:
+        self._log_ends = LogEnds(lambda: AdminClient({**settings.librdkafka(), "log_level": 0}))
+        self._declared = {topic.full(settings.topic_prefix, generation): topic.name for topic in COUNTED}
+        self._places: list[tuple[str, int]] = []
 
     def ask(self) -> dict[str, dict[int, int]]:
-        """By declared name and partition. Errors: KafkaException, TimeoutError."""
-        if self._doubtful:  # leaders may have changed, and list_offsets does not ask anew who leads (see Pulse)
-            self._places = [TopicPartition(name, p) for name in self._names.values() for p in self._partitions(name)]
-        self._doubtful = True
-        asked = self._admin.list_offsets(
-            {place: OffsetSpec.latest() for place in self._places}, request_timeout=ANSWER_S
-        )
-        found: dict[str, dict[int, int]] = {topic.name: {} for topic in COUNTED}
-        declared = {name: topic.name for topic, name in self._names.items()}
-        for place, future in asked.items():
-            found[declared[place.topic]][place.partition] = future.result(ANSWER_S).offset
-        self._doubtful = False
+        """By declared name and partition. Errors: KafkaException."""
+        if not self._places:
+            self._places = [(name, p) for name in self._declared for p in range(self._log_ends.partitions(name))]
+        found: dict[str, dict[int, int]] = {name: {} for name in self._declared.values()}
+        for (name, p), end in self._log_ends.get(self._places).items():
+            found[self._declared[name]][p] = end
         return found
-
-    def _partitions(self, name: str) -> list[int]:
-        topic = self._admin.list_topics(name, timeout=ANSWER_S).topics[name]
-        if topic.error is not None:
-            raise KafkaException(topic.error)
-        return sorted(topic.partitions)
 
 
 def _group(settings: Settings, admin: AdminClient, generation: int) -> Group:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from consent_stream.domain.standing import denies_more
 from consent_stream.wire.change import Change
 
 HOUR = 3_600_000_000  # microseconds
@@ -89,14 +90,11 @@ class Optouts:
 def newly_denied(change: Change) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """(programs, reasons) that a list denies since this change; None when it denies nothing that it did not before."""
     before, after = change.before, change.after
-    if after.status == "SUPPRESSED":
-        reasons = _without(after.reasons, before.reasons)
-        if before.status == "SUPPRESSED" and not reasons:
-            return None
-        return (EVERYTHING,), reasons or after.reasons[:1]
-    scopes = _without(after.blocked_scopes, before.blocked_scopes)
-    if before.status == "SUPPRESSED" or not scopes:
+    if not denies_more(before, after):
         return None
+    if after.status == "SUPPRESSED":
+        return (EVERYTHING,), _without(after.reasons, before.reasons) or after.reasons[:1]
+    scopes = _without(after.blocked_scopes, before.blocked_scopes)
     return tuple(dict.fromkeys(scope.partition("/")[0] for scope in scopes)), (SCOPE,)
 
 

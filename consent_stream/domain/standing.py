@@ -62,6 +62,13 @@ class Standing(NamedTuple):
 BLANK = Standing("CLEAR", (), (), "ConsentUnknown")
 
 
+def denies_more(before: Standing, after: Standing) -> bool:
+    """Whether a list denies after a change what it did not deny before it, or for one reason more."""
+    if after.status == "SUPPRESSED":
+        return before.status != "SUPPRESSED" or not set(after.reasons) <= set(before.reasons)
+    return before.status != "SUPPRESSED" and not set(after.blocked_scopes) <= set(before.blocked_scopes)
+
+
 @lru_cache
 def lists_of(channels: int) -> tuple[str, ...]:
     """The lists on which a key may stand: those of its channel and sharing; a contact stands on all."""
