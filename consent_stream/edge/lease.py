@@ -52,6 +52,7 @@ class Lease:
         """The last word: gone, when there is nothing on the disk. After the door is closed."""
         self._closing.set()
         self._thread.join()
+        self._producer.flush(TIMEOUT_S)  # one that ends at once has not heard yet whether it is known
         if self._spool.oldest is None and self.known.is_set():
             self._try(ended=True)
             self._producer.flush(TIMEOUT_S)

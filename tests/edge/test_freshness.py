@@ -3,10 +3,16 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
 from consent_stream import Gate
+from consent_stream.edge import lease
+from consent_stream.edge.edge import now
+from consent_stream.edge.lease import Lease
+from consent_stream.edge.spool import Spool
+from consent_stream.inspection.edges import live_edges
 from consent_stream.topics import TopicAdmin
 from consent_stream.wire.topics import AUDIT
 from tests.edge.process import ANA, EdgeProcess, token
@@ -30,6 +36,10 @@ def front(deployment, request):
     process = EdgeProcess(deployment, request.node.name, "--without-gates", "--drain", "0")
     yield process
     process.close()
+
+
+def waited_for(deployment, ident):
+    return ident in {each.id for each in live_edges(deployment.settings)}
 
 
 def command(deployment, *arguments):
@@ -90,6 +100,15 @@ def test_an_edge_may_be_told_not_to_hold_lists_up(deployment, gate, tmp_path, fr
     assert listed(deployment) == []
     front.kill()
     assert gate.wait_ready(20)
+
+
+def test_one_that_ends_before_its_second_word_is_waited_for_by_nobody(deployment, gate, tmp_path, monkeypatch):
+    monkeypatch.setattr(lease, "BEAT_S", 60.0)  # as one that finds a flaw in its configuration right after the first
+    with closing(Spool(tmp_path)) as spool:
+        begun = Lease(deployment.settings, spool, now)
+        await_that("its word is there", lambda: waited_for(deployment, begun.id), 20)
+        begun.close()
+    assert not waited_for(deployment, begun.id)
 
 
 def test_the_topic_is_one_of_ours(deployment):
