@@ -161,7 +161,7 @@ def _take_slice(
                     extra=_fields("intake", place, code),
                 )
             else:
-                _refusals.tell(code, place)
+                _refusals.tell(code, place, record.value, events)
     metrics.EVENTS.inc(len(piece.records))
     metrics.SPEAKING.heard(spoke, policy.sources)
     for reason, times in Counter(counts).items():

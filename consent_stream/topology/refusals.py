@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from consent_stream.wire.avro import WireError
+from consent_stream.wire.records import read_events
 
 log = logging.getLogger(__name__)
 EVERY_S = 30.0
+MOST_IDS = 10
+# Ids of events are the sender's text, and may be addresses. What is a UUID, a ULID or a digest is none, nor a number.
+_RANDOM = re.compile(r"(?=.*[A-Za-z])[0-9A-Fa-f-]{16,64}|[0-9A-HJKMNP-TV-Z]{26}")
 
 
 class Refusals:
@@ -17,8 +25,11 @@ class Refusals:
         self._clock = clock
         self._told: dict[str, tuple[float, int]] = {}  # when a line was written, and how many came since
 
-    def tell(self, code: str, place: tuple[str, int, int]) -> None:
-        """A record at (topic, partition, offset) was refused. Nothing of it is told: it may be an address."""
+    def tell(self, code: str, place: tuple[str, int, int], value: Any, events: Sequence[int] = ()) -> None:
+        """A record at (topic, partition, offset) was refused. Of what is in it ids alone are told, and not each one.
+
+        events: which of a batch it concerns; none for all.
+        """
         now = self._clock()
         at, count = self._told.get(code, (now - EVERY_S, 0))
         if now - at < EVERY_S:
@@ -26,6 +37,18 @@ class Refusals:
             return
         self._told[code] = now, 0
         topic, partition, offset = place
-        told = {"stage": "intake", "code": code, "topic": topic, "partition": partition, "offset": offset}
+        told: dict[str, Any] = {"stage": "intake", "code": code}
+        told |= {"topic": topic, "partition": partition, "offset": offset, "events": _ids(value, events)}
         more = f", and {count} more like it in the meantime" if count else ""
         log.warning("quarantined %s at %s/%d offset %d%s", code, *place, more, extra={**told, "more": count})
+
+
+def _ids(value: Any, events: Sequence[int]) -> list[str]:
+    """The ids of refused events that can be told."""
+    try:
+        found = read_events(value)
+    except WireError:
+        return []
+    concerned = [found[index] for index in events] if events else found
+    ids = [event.get("id") for event in concerned if isinstance(event, dict)]
+    return [each for each in ids if isinstance(each, str) and _RANDOM.fullmatch(each)][:MOST_IDS]
