@@ -105,6 +105,8 @@ class _Handlers:
                 said += saying.yeses(visit.reader.who, now, notice) + saying.asked(visit.reader.who, later, notice)
             except BadSeal:
                 error = cat["error.choose_again"]
+        elif wish.on:  # beside a no, which is taken
+            error = cat("error.too_many", seconds=wait)
         try:
             receipts = await self._say(visit, said, marks)
         except Unavailable as away:
@@ -114,7 +116,7 @@ class _Handlers:
         if later:
             return self._confirm(visit, later, notice, bool(said) and len(said) > len(later))
         if error:
-            return self._page(visit, 400, errors=[error])
+            return self._page(visit, 429 if wait else 400, errors=[error])
         where = url(visit.path, r=",".join(receipts), m="" if said else "nothing", lang=request.query.get("lang", ""))
         return _see_other(where)
 

@@ -120,6 +120,19 @@ def test_a_flood_is_told_to_wait_and_its_no_is_taken():
         assert found.get(token).status == 200
 
 
+def test_a_yes_beside_a_no_in_a_flood_is_not_dropped_in_silence():
+    with configured(per_link=2, per_network=1000) as found:
+        found.say("consent.granted", scope="news")
+        token = found.token()
+        fields = [*yes(found.get(token)), ("was", "1m:news")]
+        assert [found.get(token).status for _ in range(2)] == [200, 429]
+        answer = found.post(token, fields)
+        assert answer.status == 429
+        assert "Please wait" in answer.words
+        assert not found.allowed("news")
+        assert [each["type"] for each in found.door.taken] == ["preference.set.v1"]
+
+
 def test_a_network_is_counted_apart_from_its_links_and_behind_proxies():
     with configured(per_network=3, proxies=["127.0.0.0/8"]) as found:
 
