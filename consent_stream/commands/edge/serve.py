@@ -62,7 +62,7 @@ def command(
     drain: float,
     access_log: bool,
 ) -> None:
-    """Take what people and providers say: /u/TOKEN unsubscribes; see the operating guide for the rest.
+    """Take what people and providers say: /u/TOKEN unsubscribes; docs/edge.md has the rest.
 
     Prints `serving HOST:PORT`, then `ready` when events can be taken. An event is answered 200 when Kafka has proven
     it, else when it is on the disk (DATA_DIR/spool), to be sent when Kafka is back. Ends with exit 0 on SIGTERM when
