@@ -94,10 +94,8 @@ def test_a_line_is_written_whatever_is_in_it() -> None:
     told = json.loads(line)
     assert "\n" not in line
     assert (told["message"], told["size"], told["what"]) == ("file half \udce9", 1 << 70, "object")
-    assert (
-        json.loads(JsonLines("worker", "w1").format(logging.makeLogRecord({"msg": "two\nlines"})))["message"]
-        == "two\nlines"
-    )
+    two = JsonLines("worker", "w1").format(logging.makeLogRecord({"name": "consent_stream", "msg": "two\nlines"}))
+    assert json.loads(two)["message"] == "two\nlines"
 
 
 def test_text_has_the_time_in_utc() -> None:
