@@ -84,7 +84,9 @@ def run(
     from consent_stream.engine import failure  # the worker extra
     from consent_stream.worker import run_worker
 
-    failure.formatter = log_to_stderr("worker", settings.log_format, worker=settings.worker_id, verbose=verbose)
+    lines = log_to_stderr("worker", settings.log_format, worker=settings.worker_id, verbose=verbose)
+    # As text the last words stand by themselves: a formatter would quote the exception, and that may quote a record.
+    failure.formatter = lines if settings.log_format == "json" else None
     try:
         with tracing(settings, "worker") as traces:
             run_worker(

@@ -93,6 +93,7 @@ def test_two_of_three_brokers_are_lost_and_nothing_acknowledged_is(three: Cluste
     assert check_everything(replicated, sample=None) > 500
 
 
+@pytest.mark.long
 def test_the_only_broker_is_restarted_in_order_and_frozen(kafka: str, tmp_path: Path, prefix: str) -> None:
     broker = LocalKafka(data=tmp_path / "kafka", heap="320m")
     with broker, deployed(broker.bootstrap, tmp_path, prefix, POLICY) as deployment:

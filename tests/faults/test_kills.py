@@ -51,6 +51,7 @@ def test_a_worker_that_dies_at_each_named_passage_loses_nothing(deployment: Depl
     assert check_everything(deployment) > 300
 
 
+@pytest.mark.long
 def test_workers_that_come_and_go_lose_nothing(deployment: Deployment) -> None:
     steady, guest = deployment.worker("w1"), deployment.worker("w2", static=False)
     third = deployment.worker("w3", static=False)

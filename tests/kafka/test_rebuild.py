@@ -107,6 +107,7 @@ def test_a_generation_whose_workers_run_is_not_begun_again(kafka: str, prefix: s
         assert "run already: stop them, then begin again" in refused.stderr
 
 
+@pytest.mark.long
 def test_the_command_works_on_as_a_worker_until_it_is_told_to_end(kafka: str, prefix: str, tmp_path: Path) -> None:
     with deployed(kafka, tmp_path, prefix, POLICY) as deployment:
         live = deployment.worker("live").start().await_ready()
