@@ -97,6 +97,7 @@ def test_each_check_sees_what_it_looks_for(deployment: Deployment) -> None:
     assert fails(check_stores, deployment)
 
 
+@pytest.mark.long
 def test_what_a_list_or_the_state_lost_is_seen(deployment: Deployment) -> None:
     worked(deployment)
     for topic in SUPPRESSION.values():

@@ -22,6 +22,7 @@ KILLS = 12
 SEED = int(os.environ.get("FAULT_SEED", "1"))
 
 
+@pytest.mark.long
 def test_a_worker_killed_a_dozen_times_loses_nothing(deployment: Deployment) -> None:
     random, worker = Random(SEED), deployment.worker("w1")
     with deployment.feeding(events(22_000, 3_000, seed=SEED), seconds=25, seed=SEED):
