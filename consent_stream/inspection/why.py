@@ -100,7 +100,7 @@ def explain_chain(
         sends=_sends(history, case, rules, known, deciding),
         through=history.through,
         damaged=tuple(Trouble(each.topic, *each.place[:2], each.why) for each in history.damaged),
-        cautions=(*cautions, *_cautions(history, decision, listed)),
+        cautions=(*cautions, *_cautions(history, case, placed, decision, listed)),
     )
 
 
@@ -215,7 +215,13 @@ def _list_reasons(history: History, case: Case, rules: Tenant, at: int) -> tuple
     return answer(case, rows, rules, at).reasons
 
 
-def _cautions(history: History, decision: Decision, listed: tuple[str, ...] | None) -> Iterator[str]:
+def _cautions(
+    history: History, case: Case, placed: Sequence[Placed], decision: Decision, listed: tuple[str, ...] | None
+) -> Iterator[str]:
+    if case.tenant not in history.policy.tenants:
+        yield "the policy of the workers names no such tenant: is it spelt as in the policy?"
+    elif case.keys and not placed and not history.facts:
+        yield "nothing is known under these keys: is it the right address, contact and tenant?"
     if history.damaged:
         yield f"{len(history.damaged)} records of these keys cannot be read by this version: they may say otherwise"
     if not history.through:

@@ -39,6 +39,7 @@ _ABOUT = {
     "*": "everything",
 }
 _OVER = {"email": " by e-mail", "sms": " by text", "*": ""}
+LATE_US = 60_000_000  # of a source's clock and its way here nobody needs to be told
 _REASON_OF = {"birth": "minor", "bounce": "undeliverable"}  # part → the reason it gives, where the names differ
 
 
@@ -79,7 +80,7 @@ def _because(reason: str, events: Sequence[Event], node: str) -> str:
         for fact in event.facts:
             for part in fact.parts:
                 if part.comes_to == "stands" and _REASON_OF.get(part.kind, part.kind) == reason:
-                    return f"{SAID.get(reason, said(part))} on {when(event.received)}"
+                    return f"{SAID.get(reason, said(part))} on {_happened(part, event)}"
     return WORDS[reason]
 
 
@@ -92,9 +93,25 @@ def story(events: Iterable[Event]) -> tuple[str, ...]:
         told: dict[str, None] = {}  # an event says the same under several keys: once is enough
         for fact in event.facts:
             for part in fact.parts:
-                told.setdefault(f"{said(part)}{_route(fact, event)}{_fate(part, dates)}")
+                told.setdefault(f"{said(part)}{_dated(part, event)}{_route(fact, event)}{_fate(part, dates)}")
         found += [f"{when(event.received)}: {each} (event {event.id} from {event.source})." for each in told]
     return tuple(found)
+
+
+def _happened(part: Part, event: Event) -> str:
+    """When it happened at the latest, and when it was received if that was long after."""
+    if not _old(part, event):
+        return when(event.received)
+    return f"{when(part.since)} (received {when(event.received)})"
+
+
+def _dated(part: Part, event: Event) -> str:
+    return f", dated {when(part.since)}" if _old(part, event) else ""
+
+
+def _old(part: Part, event: Event) -> bool:
+    """Whether an event came so late that a reader would take the wrong date for its own. A void has no date itself."""
+    return part.kind != "void" and event.received - part.since > LATE_US
 
 
 def said(part: Part) -> str:

@@ -147,6 +147,17 @@ def test_what_changed_on_the_list_stands_with_its_event(why):
     assert (change.before, change.after, change.reasons_after) == ("CLEAR", "SUPPRESSED", ("global_opt_out",))
 
 
+def test_what_was_received_long_after_it_happened_is_told_by_its_own_date(why):
+    log = told((unsubscribe(), NOON + 2 * HOUR), (consent(), NOON + 3 * HOUR))
+    chain = why(log)
+    assert chain.sentence == "No: the person unsubscribed on 2026-03-01 13:00:01Z (received 2026-03-01 14:00:00Z)."
+    assert [each.partition(" (event")[0] for each in chain.story] == [
+        "2026-03-01 14:00:00Z: the person unsubscribed: marketing by e-mail, news, dated 2026-03-01 13:00:01Z",
+        "2026-03-01 15:00:00Z: the person consented to marketing by e-mail, news (evidence E3, notice n1 version 1), "
+        "dated 2026-03-01 12:00:00Z",
+    ]
+
+
 def test_a_second_no_takes_the_place_of_the_first(why):
     chain = why(told(consent(), unsubscribe("n1"), unsubscribe("n2", 2 * HOUR)))
     assert comes_to(chain, "n1") == {("unsubscribed", "replaced", ("n2",))}
@@ -182,6 +193,13 @@ def test_nobody_ever_consented(why):
     assert chain.sentence == "No: nobody consented to marketing by e-mail, news."
     assert (chain.events, chain.gates, chain.lists) == ((), (), ())
     assert [each.known for each in chain.subjects] == [False]
+
+
+def test_a_tenant_or_a_person_that_nobody_knows_may_be_a_slip_of_the_pen(why):
+    (caution,) = why(Log()).cautions
+    assert caution == "nothing is known under these keys: is it the right address, contact and tenant?"
+    assert why(told(consent())).cautions == ()
+    assert any("names no such tenant" in each for each in why(Log(read_policy({"tenants": {}}))).cautions)
 
 
 def test_no_address_and_no_purpose(why):

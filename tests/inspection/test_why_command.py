@@ -66,7 +66,9 @@ def why(*arguments):
 def test_people_get_a_sentence_first_then_the_story_and_no_address(log, keys):
     told = why("--email", "ana@example.com", "--contact", "c-42", "--keys", keys)
     assert told.exit_code == 1
-    assert told.stdout.startswith("No: the person opted out of everything on 2026-03-01 13:00:00Z")
+    assert told.stdout.startswith(
+        "No: the person opted out of everything on 2026-03-01 12:00:01Z (received 2026-03-01 13:00:00Z)"
+    )
     assert "  2026-03-01 12:00:00Z: the person consented to marketing by e-mail, news (evidence E3" in told.stdout
     assert "marketing:email:news" in told.stdout  # and not the picture of a letter
     assert ANA.hex() in told.stdout
