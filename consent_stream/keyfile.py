@@ -34,6 +34,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from consent_stream.disk import sync_directory
 from consent_stream.wire.keys import Keyring
 
 KEY_BYTES = 32
@@ -154,7 +155,7 @@ def rotate_keys(path: Path) -> RootKeys:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return after
 
 
@@ -185,14 +186,6 @@ def text_of(keys: RootKeys) -> str:
 
 def _line(kid: int, key: bytes) -> str:
     return f'{kid} = "{base64.b64encode(key).decode()}"\n'
-
-
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def development_keys(path: Path) -> RootKeys:

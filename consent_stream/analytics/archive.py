@@ -29,6 +29,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from consent_stream.disk import sync_directory
+
 FORMAT = 1
 MANIFEST = "_manifest.json"  # Hive, Spark and DuckDB pass over names that begin so
 LOCK = ".lock"
@@ -117,7 +119,7 @@ class Archive:
             touched.add(folder)
             counts[chunk.readable] += sum(batch.num_rows for batch in chunk.batches)
         for folder in touched:
-            _sync(folder)
+            sync_directory(folder)
         rows, unreadable = before.rows + counts[True], before.unreadable + counts[False]
         self._write_manifest(
             before._replace(next={**before.next, **reached}, rows=rows, unreadable=unreadable),
@@ -146,7 +148,7 @@ class Archive:
         path = self._folder / MANIFEST
         with _appearing(path) as file:
             file.write(orjson.dumps(said, option=orjson.OPT_INDENT_2))
-        _sync(self._folder)
+        sync_directory(self._folder)
         self.committed = manifest
 
     def _remove_uncommitted(self) -> None:
@@ -196,15 +198,7 @@ def _make(folder: Path) -> None:
     if not folder.is_dir():
         _make(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        sync_directory(folder.parent)
 
 
 def shown(instant: int) -> str:

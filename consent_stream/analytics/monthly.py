@@ -14,18 +14,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-from confluent_kafka import KafkaException
 
 from consent_stream.analytics.months import Cell, Month, Tally
-from consent_stream.domain.policy import Policy
+from consent_stream.disk import sync_directory
+from consent_stream.inspection.lateness import in_force
 from consent_stream.inspection.settled import await_settled
-from consent_stream.inspection.topicread import Unread, consumer, partitions, read
+from consent_stream.inspection.topicread import consumer, partitions, read
 from consent_stream.settings import Settings
-from consent_stream.topics import active_generation, read_control
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.change import decode_change
-from consent_stream.wire.control import PARTITIONS, POLICY, Partitions, decode_partitions, decode_policy, named
-from consent_stream.wire.topics import CHANGES, CONTROL
+from consent_stream.wire.topics import CHANGES
 
 GRACE = 86_400_000_000  # microseconds: what was accepted at the very end has gone through every hop long before
 SLACK = 3_600_000_000  # by which clocks of workers and brokers may differ: where to begin reading
@@ -85,17 +83,13 @@ def _write(path: Path, content: bytes) -> None:
             return
     finally:
         draft.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(path.parent)
 
 
 def _count(settings: Settings, month: Month, now: int, seconds: float, seen: Seen) -> Table:
     if now < month.end + GRACE:
         raise Untellable(f"--month: {month.name} is not over, or for less than a day")
-    generation, policy, counts = _told(settings)
+    generation, policy, counts = in_force(settings)
     settled = await_settled(settings, generation, counts, month.end + GRACE, seconds)
     if settled.through < month.end + GRACE:
         raise Untellable(f"what was accepted in {month.name} is not worked off for sure; is a worker up?")
@@ -109,19 +103,6 @@ def _count(settings: Settings, month: Month, now: int, seconds: float, seen: See
                 place = f"{message.partition()}:{message.offset()}"
                 raise Untellable(f"{CHANGES.name} {place} cannot be read by this version ({error.code})") from error
     return Table(month.name, generation, tuple(tally.cells(policy.tenants)))
-
-
-def _told(settings: Settings) -> tuple[int, Policy, Partitions]:
-    name = CONTROL.full(settings.topic_prefix)
-    try:
-        generation = active_generation(settings)
-        control = read_control(settings)
-        policy, counts = (control[named(each, generation)] for each in (POLICY, PARTITIONS))
-        return generation, decode_policy(policy), decode_partitions(counts)
-    except KafkaException as error:
-        raise Unread(f"topic {name}: {error.args[0].str()}") from error
-    except (KeyError, WireError) as error:
-        raise Unread(f"topic {name}: no readable policy and partition counts: has a worker started?") from error
 
 
 def _refuse_part(settings: Settings, generation: int, month: Month) -> None:

@@ -25,6 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from consent_stream.disk import sync_directory
 from consent_stream.edge.segments import SUFFIX, Spooled, framed, read
 
 log = logging.getLogger(__name__)
@@ -191,7 +192,7 @@ class Spool:
         path = self.folder / f"{self._number:012d}{SUFFIX}"
         self._number += 1
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        _sync_folder(self.folder)
+        sync_directory(self.folder)
         segment = Segment(path, at)
         with self._guard:
             self._segments.append(segment)
@@ -230,11 +231,3 @@ def _write_all(file: int, raw: bytes) -> None:
     rest = memoryview(raw)
     while rest:
         rest = rest[os.write(file, rest) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -12,7 +12,7 @@ import consent_stream
 PACKAGE = Path(consent_stream.__file__).parent
 FAUST = {"faust", "mode", "aiokafka", "cramjam", "rocksdict"}  # the worker extra
 METRICS = {"prometheus_client"}
-LEAVES = {"settings", "keyfile", "logends"}  # what an operator sets: no layer of their own
+LEAVES = {"settings", "keyfile", "logends", "disk"}  # what an operator sets: no layer of their own
 
 STANDARD = sys.stdlib_module_names
 
@@ -21,7 +21,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "domain": (set(), {"idna", "phonenumbers"}),
     "wire": ({"domain"}, {"orjson", "fastavro", "msgspec", "phonenumbers"}),
     "settings": (set(), {"faust"}),
-    "keyfile": ({"wire"}, set()),
+    "keyfile": ({"wire", "disk"}, set()),
+    "disk": (set(), set()),
     "logthrottle": (set(), set()),
     "logs": ({"logthrottle"}, {"orjson"}),
     "tracing": ({"settings", "wire"}, {"confluent_kafka", "opentelemetry"}),

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
+from consent_stream.disk import sync_directory
+
 STANDARD = Path("-")
 
 
@@ -76,11 +78,7 @@ class Draft(Digest):
         else:
             os.replace(self._beside, self.path)
             self._placed = True
-            directory = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            sync_directory(self.path.parent)
 
     def discard(self) -> None:
         """It is not to be: nothing stays, neither beside its place nor there."""
