@@ -9,9 +9,9 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from consent_stream.commands.instants import instant_given
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.unanswered import Unanswered
-from consent_stream.domain.times import parse_instant
 from consent_stream.gate import Gate, Question, Verdict
 from consent_stream.gate.explaining import ALONE
 from consent_stream.settings import Settings, SettingsError
@@ -86,7 +86,7 @@ def question_options(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.UsageError("give exactly one of --email, --phone and --key")
         if settings.keys is None:
             raise SettingsError("keys", "the root key file is needed: without it an address cannot be looked up")
-        question = Question(**{**given, "at": _instant(given["at"])})
+        question = Question(**{**given, "at": instant_given(given["at"], "--at")})
         return command(Asked(settings, channel, timeout, question), as_json)
 
     decorated = settings_options("keys")(asking)
@@ -107,10 +107,3 @@ def head(verdict: Verdict, question: Question, words: dict[str, str]) -> Text:
 def behind(verdict: Verdict) -> str:
     """How fresh the answer is, in words."""
     return "unknown" if verdict.staleness is None else f"{verdict.staleness:.3f} s behind"
-
-
-def _instant(at: str | None) -> int | None:
-    instant = parse_instant(at)
-    if at is not None and instant is None:
-        raise click.BadParameter("an RFC 3339 time with a zone is expected", param_hint="--at")
-    return instant

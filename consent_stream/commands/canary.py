@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from consent_stream.commands.options import Seconds, settings_options
-from consent_stream.commands.screen import printable
-from consent_stream.commands.serving import say, serving_metrics
+from consent_stream.commands.serving import complain, say, serving_metrics
 from consent_stream.commands.stopping import asked_to_stop
-from consent_stream.logs import as_json, log_to_stderr
+from consent_stream.logs import log_to_stderr
 from consent_stream.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def command(
         press = in_kafka(settings, tenant) if edge is None else at_edge(keyring, tenant, edge)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--edge") from error
-    patrol = Patrol(settings, keys, press, every=every, patience=patience, say=_tell)
+    patrol = Patrol(settings, keys, press, every=every, patience=patience, say=partial(complain, log))
     if metrics:
         _serve(metrics, patrol)
     with asked_to_stop() as asked:
@@ -128,10 +128,3 @@ def _once(patrol: Patrol, patience: float, asked: Callable[[], int]) -> int:
     reached = f"{patrol.spoke - len(press.owed)} of {patrol.spoke} gates"
     say(f"enforced at {reached}, the slowest after {patrol.slowest:.1f} s")
     return 0 if patrol.spoke and not press.owed else 1
-
-
-def _tell(line: str) -> None:
-    if as_json():
-        log.warning("%s", line)
-    else:
-        click.echo(f"consent-stream: {printable(line)}", err=True)

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.progress import Progress
 
+from consent_stream.commands.instants import instant_given
 from consent_stream.commands.options import Seconds, settings_options
 from consent_stream.commands.stopping import asked_to_stop
-from consent_stream.domain.times import parse_instant
+from consent_stream.commands.unanswered import Unanswered, answering
 from consent_stream.settings import Settings
-from consent_stream.topics import Unreachable, active_generation
-from consent_stream.wire.avro import WireError
+from consent_stream.topics import active_generation
 
 if TYPE_CHECKING:
     from consent_stream.analytics.export import Export
@@ -27,12 +26,6 @@ NAMES = ("changes", "sends", "ledger", "quarantine")
 UNREADABLE = 3  # exit: all is exported, and some records can be read by another version alone
 REST_S = 1.0  # between two looks at topics that say nothing
 Stopped = Callable[[], int]
-
-
-class Unexported(click.ClickException):
-    """It cannot go on; what was committed stays."""
-
-    exit_code = 2
 
 
 @click.command()
@@ -76,36 +69,26 @@ def command(
     from consent_stream.analytics.archive import ArchiveFault, locked
     from consent_stream.analytics.export import Window, exports
     from consent_stream.analytics.tables import table_of
-    from consent_stream.inspection.topicread import Unread
 
     if follow and until is not None:
         raise click.UsageError("--until: an export that follows has no end")
-    window = Window(_instant(since, "--since"), _instant(until, "--until"), follow)
+    window = Window(instant_given(since, "--since"), instant_given(until, "--until"), follow)
     if window.since is not None and window.until is not None and window.since >= window.until:
         raise click.UsageError("--since is not before --until: there is nothing in between")
     tables = [table_of(name) for name in dict.fromkeys(names or NAMES[:1])]
     try:
-        generation = active_generation(settings)
         with (
+            answering(),
             locked(folder),
             asked_to_stop() as stopped,
-            exports(settings, tables, generation, folder, window) as found,
+            exports(settings, tables, active_generation(settings), folder, window) as found,
         ):
             code = _follow(found, every, stopped) if follow else _finish(found, stopped)
             return code or _tell(found)
-    except (ArchiveFault, Unread, Unreachable, WireError) as error:
-        raise Unexported(str(error)) from error
-    except KafkaException as error:
-        raise Unexported(f"Kafka did not answer, or refused: {error.args[0].str()}") from error
+    except ArchiveFault as error:
+        raise Unanswered(str(error)) from error
     except OSError as error:
-        raise Unexported(f"{error.filename or folder}: {error.strerror or error}") from error
-
-
-def _instant(text: str | None, flag: str) -> int | None:
-    instant = parse_instant(text)
-    if text is not None and instant is None:
-        raise click.BadParameter("an RFC 3339 time with a zone is expected", param_hint=flag)
-    return instant
+        raise Unanswered(f"{error.filename or folder}: {error.strerror or error}") from error
 
 
 def _finish(found: list[Export], stopped: Stopped) -> int:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from consent_stream.commands.bars import reading_bars
 from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.commands.person import one_person, person_options
 from consent_stream.commands.screen import clock, console, plain, printable
 from consent_stream.commands.unanswered import Unanswered
 from consent_stream.keyfile import load_keyring
@@ -27,17 +28,12 @@ SHOWN = 200  # of what happened, the last; --json has all
 
 
 @click.command()
-@click.option("--tenant", required=True, help="On whose behalf.")
-@click.option("--email", help="The e-mail address.")
-@click.option("--phone", help="The phone number: E.164, or national with --region.")
-@click.option("--contact", help="The tenant's own id of the person; alone, or beside the address.")
-@click.option("--key", "hexes", multiple=True, metavar="HEX", help="Subject keys in place of these. May be repeated.")
-@click.option("--region", metavar="XX", help="Country of a national phone number.")
+@person_options
 @click.option("--now", is_flag=True, help="How it stands alone, without what happened: reads no ledger.")
 @click.option("--timeout", type=Seconds(), default=10.0, show_default=True, help="Seconds to wait for the workers in.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object. Times in microseconds.")
 @settings_options("keys")
-def command(settings: Settings, hexes: tuple[str, ...], now: bool, timeout: float, as_json: bool, **given: Any) -> int:
+def command(settings: Settings, now: bool, timeout: float, as_json: bool, **given: Any) -> int:
     """Show what is known of one person: registers, records of the lists, and what happened, in order.
 
     What is there, without a verdict: `check` gives that, `why` the reasons. Reads the partitions of these keys, of the
@@ -53,11 +49,9 @@ def command(settings: Settings, hexes: tuple[str, ...], now: bool, timeout: floa
     from consent_stream.inspection.topicread import Unread
     from consent_stream.inspection.whyread import NoKey
 
-    addresses = sum(given[name] is not None for name in ("email", "phone")) + bool(hexes)
-    if addresses > 1 or (not addresses and given["contact"] is None):
-        raise click.UsageError("give one of --email, --phone and --key, or --contact, or an address and --contact")
+    one_person(given)
     try:
-        history, bases = _history(settings, {**given, "keys": hexes}, now, timeout)
+        history, bases = _history(settings, given, now, timeout)
     except NoKey as error:
         raise click.UsageError(str(error)) from error
     except Unread as error:
@@ -74,7 +68,8 @@ def _history(settings: Settings, given: dict[str, Any], now: bool, timeout: floa
     from consent_stream.inspection.whyread import Asked, NoKey, case_for, check_keys
 
     keyring = None if settings.keys is None else load_keyring(settings.keys)
-    case, _ = case_for(Asked(channel="sms" if given["phone"] else "email", **given), keyring)
+    channel, keys = "sms" if given["phone"] else "email", given.pop("hexes")
+    case, _ = case_for(Asked(channel=channel, keys=keys, **given), keyring)
     if not case.keys:
         raise NoKey("this is no address")
     if keyring is not None:

@@ -14,6 +14,14 @@ UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 AGO = re.compile(r"(\d{1,6})([smhd])", re.ASCII)
 
 
+def instant_given(text: str | None, flag: str) -> int | None:
+    """The instant (µs) of a flag that takes an RFC 3339 time alone. Errors: BadParameter, which names the flag."""
+    instant = parse_instant(text)
+    if text is not None and instant is None:
+        raise click.BadParameter("an RFC 3339 time with a zone is expected", param_hint=flag)
+    return instant
+
+
 class Instant(click.ParamType):
     """`2026-03-01T12:00:00Z`, or `90s`, `5m`, `2h`, `3d` ago; as microseconds since the epoch."""
 

@@ -6,31 +6,20 @@ import csv
 import io
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from confluent_kafka import KafkaException
-from rich.console import Console
-from rich.progress import Progress
 
+from consent_stream.commands.bars import reading
 from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.commands.unanswered import Unanswered, answering
 from consent_stream.settings import Settings
-from consent_stream.topics import Unreachable
-from consent_stream.wire.avro import WireError
 
 if TYPE_CHECKING:
     from consent_stream.analytics.months import Cell
 
 FEW = "<20"
-
-
-class Untold(click.ClickException):
-    """There is no table."""
-
-    exit_code = 2
 
 
 @click.command()
@@ -56,7 +45,6 @@ def command(settings: Settings, text: str, tenant: str | None, kept: Path | None
     """
     from consent_stream.analytics.monthly import Untellable, keep
     from consent_stream.analytics.months import month
-    from consent_stream.inspection.topicread import Unread
 
     try:
         wanted = month(text)
@@ -64,14 +52,12 @@ def command(settings: Settings, text: str, tenant: str | None, kept: Path | None
         raise click.BadParameter("YYYY-MM is expected", param_hint="--month") from None
     folder = kept or settings.data_dir / "reports"
     try:
-        with _bar() as seen:
+        with answering(), reading("consent.changes") as seen:
             table = keep(folder, settings, wanted, time.time_ns() // 1000, timeout, seen)
-    except (Untellable, Unread, Unreachable, WireError) as error:
-        raise Untold(str(error)) from error
-    except KafkaException as error:
-        raise Untold(f"Kafka did not answer, or refused: {error.args[0].str()}") from error
+    except Untellable as error:
+        raise Unanswered(str(error)) from error
     except OSError as error:
-        raise Untold(f"{error.filename or folder}: {error.strerror or error}") from error
+        raise Unanswered(f"{error.filename or folder}: {error.strerror or error}") from error
     cells = [each for each in table.cells if tenant in (None, each.tenant)]
     if not cells:
         raise click.BadParameter("no such tenant in the policy of that table", param_hint="--tenant")
@@ -94,11 +80,3 @@ def _json(month: str, cells: list[Cell]) -> str:
         {name: value for name, value in each._asdict().items() if name != "month"} for each in cells
     ]
     return json.dumps({"month": month, "least": LEAST, "step": STEP, "cells": rows}) + "\n"
-
-
-@contextmanager
-def _bar() -> Iterator[Any]:
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("consent.changes", total=None)
-        yield lambda done, of: progress.update(task, completed=done, total=of)

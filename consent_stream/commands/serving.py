@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
 from collections.abc import Callable
 
 import click
+
+from consent_stream.commands.screen import printable
+from consent_stream.logs import as_json
 
 
 class Refused(click.ClickException):
@@ -37,6 +41,14 @@ def serving_metrics(where: str, serve: Callable[[str, int], int]) -> None:
         serve(host, port)
     except OSError as error:
         raise click.ClickException(f"--metrics {where}: {error.strerror or error}") from error
+
+
+def complain(log: logging.Logger, line: str, level: int = logging.WARNING) -> None:
+    """One line on stderr: of the log where that is JSON, for then nothing else belongs there."""
+    if as_json():
+        log.log(level, "%s", line)
+    else:
+        click.echo(f"consent-stream: {printable(line)}", err=True)
 
 
 def say(line: str) -> None:

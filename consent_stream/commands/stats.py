@@ -17,7 +17,7 @@ from consent_stream.commands.bars import Tell, reading_bars
 from consent_stream.commands.instants import Instant
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.screen import clock, console, plain
-from consent_stream.commands.unanswered import Unanswered
+from consent_stream.commands.unanswered import Unanswered, answering
 from consent_stream.domain.times import DAY
 from consent_stream.settings import Settings
 
@@ -70,19 +70,11 @@ def command(
 
 
 def _answered(count: Callable[[int, Tell], Any], settings: Settings) -> Any:
-    from confluent_kafka import KafkaException
-
-    from consent_stream.inspection.topicread import Unread
-    from consent_stream.topics import Unreachable, active_generation
-    from consent_stream.wire.avro import WireError
+    from consent_stream.topics import active_generation
 
     try:
-        with reading_bars() as tell:
+        with answering(), reading_bars() as tell:
             return count(active_generation(settings), tell)
-    except (Unreachable, Unread, WireError) as error:
-        raise Unanswered(str(error)) from error
-    except KafkaException as error:
-        raise Unanswered(f"Kafka did not answer, or refused: {error.args[0].str()}") from error
     except sqlite3.Error as error:
         raise Unanswered(f"the temporary file (SQLITE_TMPDIR, TMPDIR): {error}") from error
 

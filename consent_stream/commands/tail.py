@@ -15,7 +15,7 @@ from rich.console import Console
 from consent_stream.commands.instants import Instant
 from consent_stream.commands.options import settings_options
 from consent_stream.commands.screen import console, printable
-from consent_stream.commands.unanswered import Unanswered
+from consent_stream.commands.unanswered import answering
 from consent_stream.settings import Settings
 
 if TYPE_CHECKING:
@@ -122,24 +122,16 @@ def tail(
     show: Callable[[Iterable[Row]], None],
 ) -> int:
     """Show what is wanted until it is over or somebody ends it. Errors: Unanswered."""
-    from confluent_kafka import KafkaException
-
     from consent_stream.commands.stopping import asked_to_stop
     from consent_stream.inspection.following import Following
-    from consent_stream.inspection.topicread import Unread
-    from consent_stream.topics import Unreachable, active_generation
-    from consent_stream.wire.avro import WireError
+    from consent_stream.topics import active_generation
 
-    try:
+    with answering():
         generation = active_generation(settings)
         only = _partitions(wanted.key, topic)
         following = Following(settings, topic, generation, since=wanted.since, live=live, say=_say, only=only)
         with asked_to_stop() as asked:
             return _show(following, wanted, most, show, _Ending(settings, generation, asked))
-    except (Unreachable, Unread, WireError) as error:
-        raise Unanswered(str(error)) from error
-    except KafkaException as error:
-        raise Unanswered(f"Kafka did not answer, or refused: {error.args[0].str()}") from error
 
 
 def _partitions(key: str, topic: Topic) -> Callable[[int], Container[int]] | None:

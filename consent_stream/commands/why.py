@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from consent_stream.commands.bars import reading_bars
+from consent_stream.commands.instants import instant_given
 from consent_stream.commands.options import Seconds, settings_options
+from consent_stream.commands.person import one_person, person_options
 from consent_stream.commands.unanswered import Unanswered
-from consent_stream.domain.times import parse_instant
 from consent_stream.keyfile import load_keyring
 from consent_stream.policyfile import load_policy
 from consent_stream.settings import Settings
@@ -20,12 +21,7 @@ LISTS = ("email", "sms", "sharing")
 
 
 @click.command()
-@click.option("--tenant", required=True, help="On whose behalf.")
-@click.option("--email", help="The e-mail address.")
-@click.option("--phone", help="The phone number: E.164, or national with --region.")
-@click.option("--contact", help="The tenant's own id of the person; alone, or beside the address.")
-@click.option("--key", "hexes", multiple=True, metavar="HEX", help="Subject keys in place of these. May be repeated.")
-@click.option("--region", metavar="XX", help="Country of a national phone number.")
+@person_options
 @click.option("--channel", type=click.Choice(LISTS), help="Which list. Default: sms with --phone, else email.")
 @click.option("--purpose", default="marketing", show_default=True)
 @click.option("--scope", default="*", show_default=True, help="A program, or program/topic.")
@@ -59,7 +55,7 @@ def command(
     from consent_stream.inspection.whyread import Asked, NoKey, case_for, check_keys, read_why
 
     _refuse(given)
-    instants = {"at": _instant(at, "--at"), "known_at": _instant(known_at, "--known-at")}
+    instants = {"at": instant_given(at, "--at"), "known_at": instant_given(known_at, "--known-at")}
     channel = given.pop("channel") or ("sms" if given["phone"] is not None else "email")
     asked = Asked(channel=channel, keys=given.pop("hexes"), **given)
     keyring = _keyring(settings)
@@ -85,22 +81,13 @@ def command(
 
 
 def _refuse(given: dict[str, Any]) -> None:
-    addresses = sum(given[name] is not None for name in ("email", "phone")) + bool(given["hexes"])
-    if addresses > 1 or (not addresses and given["contact"] is None):
-        raise click.UsageError("give one of --email, --phone and --key, or --contact, or an address and --contact")
+    one_person(given)
     if (given["channel"] == "sms" and given["email"]) or (given["channel"] == "email" and given["phone"]):
         raise click.UsageError(f"the list {given['channel']} knows no such addresses: another --channel")
 
 
 def _keyring(settings: Settings) -> Keyring | None:
     return None if settings.keys is None else load_keyring(settings.keys)
-
-
-def _instant(text: str | None, flag: str) -> int | None:
-    instant = parse_instant(text)
-    if text is not None and instant is None:
-        raise click.BadParameter("an RFC 3339 time with a zone is expected", param_hint=flag)
-    return instant
 
 
 def _stopped(settings: Settings, tenant: str, channel: str) -> list[str]:

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consent_stream.commands.options import settings_options
-from consent_stream.commands.serving import serving_metrics
+from consent_stream.commands.serving import complain, serving_metrics
 from consent_stream.commands.tracing import tracing
 from consent_stream.gate import Gate, ReplicaFault
-from consent_stream.logs import as_json, log_to_stderr
+from consent_stream.logs import log_to_stderr
 from consent_stream.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -111,15 +111,7 @@ def _follow(gate: Gate, stop: threading.Event) -> None:
                 bar.update(task, completed=min(taken, ahead), total=ahead or None)
             if found.trouble != told and found.phase != "catching up":
                 told = found.trouble
-                _tell(told)
-
-
-def _tell(trouble: str | None) -> None:
-    line = trouble or "all is well again"
-    if as_json():
-        log.log(logging.WARNING if trouble else logging.INFO, line)
-    else:
-        click.echo(f"consent-stream: {line}", err=True)
+                complain(log, told or "all is well again", logging.WARNING if told else logging.INFO)
 
 
 @contextmanager

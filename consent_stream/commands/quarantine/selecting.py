@@ -1,4 +1,4 @@
-"""What the commands of the quarantine share: which records, and a bar while they are read."""
+"""What the commands of the quarantine share: which records."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from consent_stream.commands.instants import Instant
 
 if TYPE_CHECKING:
     from consent_stream.wire.marks import Place
-
-QUIET_BELOW = 20_000  # records that are read before anyone could read a bar
 
 
 class PlaceType(click.ParamType):
