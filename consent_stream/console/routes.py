@@ -15,8 +15,8 @@ from consent_stream.console.render import ASSETS, asset, page, redirect
 from consent_stream.console.search import CHANNELS, KINDS, BadForm, Busy, stopped
 from consent_stream.domain.nodes import PURPOSES
 from consent_stream.gate.explaining import WORDS
+from consent_stream.http import probes
 from consent_stream.http.bodies import expect, read_within
-from consent_stream.http.problems import NO_STORE, Problem
 
 PAGES = (
     ("/", "Flow"),
@@ -47,7 +47,7 @@ def routes(console: Console) -> Iterable[web.RouteDef]:
         web.post("/login", door.log_in, expect_handler=expect),
         web.post("/logout", door.log_out, expect_handler=expect),
         web.get("/-/{name}", _asset),
-        *_probes(console),
+        *probes.routes(console, console.metrics.text),
     ]
 
 
@@ -195,18 +195,3 @@ async def _form(request: web.Request, console: Console) -> dict[str, str]:
         return dict(parse_qsl(body.decode(), max_num_fields=MOST_FIELDS))
     except ValueError:
         return {}
-
-
-def _probes(console: Console) -> Iterable[web.RouteDef]:
-    async def live(request: web.Request) -> web.Response:
-        return web.json_response({"live": True}, headers=NO_STORE)
-
-    async def ready(request: web.Request) -> web.Response:
-        if console.closing or not console.ready():
-            raise Problem("unavailable", headers={"Retry-After": "1"})
-        return web.json_response({"ready": True}, headers=NO_STORE)
-
-    async def figures(request: web.Request) -> web.Response:
-        return web.Response(body=console.metrics.text(), content_type="text/plain", charset="utf-8", headers=NO_STORE)
-
-    return [web.get("/livez", live), web.get("/readyz", ready), web.get("/metrics", figures)]

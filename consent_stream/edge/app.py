@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
-from consent_stream.edge import intent, oneclick, pages, probes, providers, signals
+from consent_stream.edge import intent, oneclick, pages, providers, signals
 from consent_stream.edge.edge import Edge
+from consent_stream.http import probes
 
 Room = Callable[[Edge], Iterable[web.RouteDef]]
 # A room reads its table of the configuration when its routes are asked for, and refuses what it does not know.
 ROOMS: tuple[Room, ...] = (
-    probes.routes,
     oneclick.routes,
     pages.routes,
     signals.routes,
@@ -23,6 +23,6 @@ ROOMS: tuple[Room, ...] = (
 
 def routes(edge: Edge) -> list[web.RouteDef]:
     """Every route. Errors: ConfigError."""
-    found = [route for room in ROOMS for route in room(edge)]
+    found = [*probes.routes(edge, edge.metrics.text), *(route for room in ROOMS for route in room(edge))]
     edge.config.refuse_unread()
     return signals.heeding(edge, found)
