@@ -39,9 +39,17 @@ class LogEnds:
             raise KafkaException(found.error)
         return len(found.partitions)
 
+    def of(self, topic: str, partitions: int) -> tuple[int, ...]:
+        """The end of each partition of a topic, now. Errors: as of `get`."""
+        told = self.get((topic, p) for p in range(partitions))
+        return tuple(told[topic, p] for p in range(partitions))
+
     def get(self, places: Iterable[Place]) -> Ends:
         """The ends, now. Errors: KafkaException when one of them is not told in time."""
-        self.ask(places)
+        wanted = list(places)
+        if not wanted:
+            return {}
+        self.ask(wanted)
         for future in self._asked.values():
             try:
                 future.exception(self._patience + 1)

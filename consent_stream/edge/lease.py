@@ -89,9 +89,7 @@ class Lease:
     def _ends(self) -> tuple[int, ...]:
         if not self._partitions:
             self._partitions = self._log_ends.partitions(self._events)
-        places = [(self._events, p) for p in range(self._partitions)]
-        told = self._log_ends.get(places)
-        return tuple(told[place] for place in places)
+        return self._log_ends.of(self._events, self._partitions)
 
     def _proven(self, error: object, _message: object) -> None:
         if error is None:

@@ -191,9 +191,7 @@ class Pulse:
 
     def _ends(self) -> tuple[int, ...]:
         """The end of every ledger partition, now."""
-        places = [(self._names[LEDGER], q) for q in range(self._ledger)]
-        told = self._log_ends.get(places)
-        return tuple(told[place] for place in places)
+        return self._log_ends.of(self._names[LEDGER], self._ledger)
 
     def _connect(self) -> None:
         if self._connected:

@@ -149,7 +149,7 @@ class Regressions:
             self._log_ends = LogEnds(lambda: AdminClient({**self._settings.librdkafka(), "log_level": 2}))
         new = sorted(wanted - self._stretches.keys())
         committed = self._consumer.committed([TopicPartition(*place) for place in new], timeout=TIMEOUT_S)
-        ends = self._log_ends.get(new) if new else {}
+        ends = self._log_ends.get(new)
         kept = {place: each for place, each in self._stretches.items() if place in wanted}
         for each in committed:
             place = each.topic, each.partition
@@ -166,7 +166,7 @@ class Regressions:
     def _set_marks(self, owned: dict[int, int]) -> None:
         """`owned` was asked before: whatever is proven there lies before the ends that are told now."""
         places = [place for place, stretch in self._stretches.items() if stretch.mark is None]
-        for place, end in (self._log_ends.get(places) if places else {}).items():
+        for place, end in self._log_ends.get(places).items():
             self._stretches[place].mark = Mark(end, owned[place[1]])
 
     def _read(self, until: float) -> None:
