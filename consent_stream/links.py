@@ -19,7 +19,7 @@ from consent_stream.domain.addresses import canonical_email, canonical_phone
 from consent_stream.domain.subjects import encodes
 from consent_stream.edge.tokens import Link, Links
 from consent_stream.keyfile import load_keyring
-from consent_stream.wire.keys import SUBJECT_KEY_BYTES, Keyring
+from consent_stream.wire.keys import Keyring, is_subject_key, kind_of
 
 POST = "List-Unsubscribe=One-Click"
 _URL = re.compile(r"https?://[^\s/?#<>]+(/[^\s?#<>]*)?")
@@ -94,7 +94,7 @@ class Sender:
             raise ValueError("exactly one of email, phone and key is needed")
         if contact is not None and not (contact and encodes(contact)):
             raise ValueError("the contact is none: leave it out when it is not known")
-        if key is not None and (len(key) != SUBJECT_KEY_BYTES or key[:2] != b"\x01a"):
+        if key is not None and not (is_subject_key(key) and kind_of(key) == "address"):
             raise ValueError("the key is none of an address")
         channel = "email" if phone is None else "sms"
         if key is None:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from consent_stream.analytics.disclosure import told, total
 from consent_stream.domain.standing import LISTS, denies_more
 from consent_stream.wire.change import Change
+from consent_stream.wire.keys import ADDRESS_KEY
 
 WHY = {
     "unsubscribe.oneclick": "unsubscribed", "unsubscribe.link": "unsubscribed", "unsubscribe.mailto": "unsubscribed",
@@ -28,7 +29,6 @@ WHY = {
 }  # fmt: skip
 OTHERWISE, BACK, TOTAL = "otherwise", "came back", "said no, in all"
 CAUSES = (*dict.fromkeys(WHY.values()), OTHERWISE)
-_ADDRESS = b"\x01a"
 _KID = 2  # where a subject key has its key id
 
 
@@ -69,7 +69,7 @@ class Tally:
 
     def add(self, key: bytes, change: Change) -> None:
         """Count a change, if it is of the month and of an address."""
-        if not self._of.begin <= change.received < self._of.end or key[:2] != _ADDRESS:
+        if not self._of.begin <= change.received < self._of.end or key[:2] != ADDRESS_KEY:
             return
         event, where = (change.partition, change.offset, change.id), (change.tenant, change.channel)
         if denies_more(change.before, change.after):

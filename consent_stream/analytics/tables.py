@@ -16,10 +16,10 @@ import pyarrow as pa
 from confluent_kafka import Message
 
 from consent_stream.analytics.parts import PART, part_row
-from consent_stream.domain.facts import CHANNEL_MASK, CONTACT
+from consent_stream.inspection.partwords import stands_for
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.change import Change, decode_change
-from consent_stream.wire.keys import SUBJECT_KEY_BYTES
+from consent_stream.wire.keys import is_subject_key, kind_of
 from consent_stream.wire.ledger import decode_fact
 from consent_stream.wire.schemas import schema_json
 from consent_stream.wire.send import Send, decode_send
@@ -90,9 +90,9 @@ _KEY_KIND = ("key_kind", TEXT, "What the key stands for: address or contact.")
 
 
 def _subject(key: bytes | None) -> tuple[str, str]:
-    if key is None or len(key) != SUBJECT_KEY_BYTES or key[:2] not in (b"\x01a", b"\x01c"):
+    if not is_subject_key(key):
         raise WireError("bad_key", "a record without a subject key")
-    return key.hex(), "contact" if key[1:2] == b"c" else "address"
+    return key.hex(), kind_of(key)
 
 
 _STANDING_TYPES = {"status": TEXT, "reasons": TEXTS, "blocked_scopes": TEXTS, "label": TEXT}
@@ -169,15 +169,19 @@ def _ledger() -> pa.Schema:
     )  # fmt: skip
 
 
-_STANDS_FOR = {**CHANNEL_MASK, "contact": CONTACT}
-
-
 def _fact_row(message: Message) -> Row:
     key, kind = _subject(message.key())
     fact = decode_fact(message.key(), message.value() or b"")
-    stands_for = [name for name, mask in _STANDS_FOR.items() if fact.channels & mask]
     about = (fact.tenant, fact.id, fact.source, fact.type, fact.received, fact.partition, fact.offset)
-    return *_place(message), key, kind, *about, stands_for, fact.derived, [part_row(part) for part in fact.parts]
+    return (
+        *_place(message),
+        key,
+        kind,
+        *about,
+        stands_for(fact.channels),
+        fact.derived,
+        [part_row(part) for part in fact.parts],
+    )
 
 
 def _quarantine() -> pa.Schema:

@@ -10,8 +10,8 @@ from confluent_kafka.admin import AdminClient
 
 from consent_stream.inspection.topicread import BATCH, STALLED, TIMEOUT, Unread, consumer, partitions
 from consent_stream.settings import Settings
+from consent_stream.topics import EMBEDDED_CLUSTER
 
-EMBEDDED = "mockCluster"  # the embedded broker: no topic ids; its topics live as long as its cluster id
 POLL_S = 0.2
 
 
@@ -29,7 +29,7 @@ class TopicIds:
         """Errors: Unread when there is no such topic, or no answer."""
         try:
             cluster = str(self._admin.list_topics(timeout=TIMEOUT).cluster_id)
-            if cluster.startswith(EMBEDDED):
+            if cluster.startswith(EMBEDDED_CLUSTER):  # no topic ids; its topics live as long as it does
                 return cluster
             asked = self._admin.describe_topics(TopicCollection([name]), request_timeout=TIMEOUT)
             return str(asked[name].result(TIMEOUT).topic_id)

@@ -81,13 +81,13 @@ def _history(settings: Settings, given: dict[str, Any], now: bool, timeout: floa
 
 
 def _show(history: History, bases: tuple[bytes, ...], now: bool) -> None:
-    from consent_stream.inspection.dossier import events, kind_of
+    from consent_stream.inspection.dossier import events, role_of
 
     screen = console()
     for key in history.keys:
         reg = history.rows.get(key)
         known = _owner(reg) if reg is not None else "nothing is known"
-        screen.print(Text.assemble((f"{KINDS[kind_of(key, bases)]} {key.hex()}", "bold"), f"  {known}"), soft_wrap=True)
+        screen.print(Text.assemble((f"{KINDS[role_of(key, bases)]} {key.hex()}", "bold"), f"  {known}"), soft_wrap=True)
         if reg is not None:
             _show_registers(screen, reg)
         _show_lists(screen, history, key)

@@ -35,6 +35,12 @@ class Tenant:
     def needs_grant(self, purpose: str) -> bool:
         return purpose not in ("transactional", "legal_required") and self.basis.get(purpose, "consent") == "consent"
 
+    def basis_for(self, purpose: str) -> str:
+        """On what messages of a purpose rest: `consent`, `legitimate_interest`, or `none needed`."""
+        if self.needs_grant(purpose):
+            return "consent"
+        return "none needed" if purpose in ("transactional", "legal_required") else "legitimate_interest"
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

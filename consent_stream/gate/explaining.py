@@ -13,6 +13,7 @@ from consent_stream.gate.checker import Checker, _instant
 from consent_stream.gate.known import Get
 from consent_stream.gate.question import Question
 from consent_stream.gate.verdict import Verdict
+from consent_stream.wire.keys import kind_of
 
 ALONE = ("bad_address", "unknown_purpose")  # answers that rest on no row
 
@@ -125,9 +126,9 @@ def explain(checker: Checker, q: Question) -> Explanation:
     rules = DEFAULTS if policy is None else policy.tenant(q.tenant)
     channel = asked.channel or checker._channel_of(views)
     weighed = weigh(question(q.purpose, channel, q.scope), at, views, rules, channel)
-    basis = rules.basis.get(q.purpose, "consent") if rules.needs_grant(q.purpose) else _no_consent(q.purpose)
+    basis = rules.basis_for(q.purpose)
     there = {key for key in (*asked.keys, *asked.bases) if moment.get(key) is not None}
-    kinds = [(key, "contact" if key[1:2] == b"c" else "address") for key in asked.keys]
+    kinds = [(key, kind_of(key)) for key in asked.keys]
     keys = (*kinds, *((key, "base") for key in asked.bases))
     return Explanation(
         verdict,
@@ -138,10 +139,6 @@ def explain(checker: Checker, q: Question) -> Explanation:
         facts=(*(_told(each) for each in weighed), *_beside(views, verdict)),
         rules=Rules(policy is not None and q.tenant in policy.tenants, basis, rules.min_evidence, rules.allow_migrated),
     )
-
-
-def _no_consent(purpose: str) -> str:
-    return "none needed" if purpose in ("transactional", "legal_required") else "legitimate_interest"
 
 
 def _told(weighed: Weighed) -> Told:

@@ -25,8 +25,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from consent_stream.gate.clock import Clock
 from consent_stream.gate.follower import Follower
 from consent_stream.gate.reading import Reading
-from consent_stream.gate.source import EMBEDDED
 from consent_stream.settings import Settings
+from consent_stream.topics import EMBEDDED_CLUSTER
 from consent_stream.wire.gate_report import GateReport, encode_report
 from consent_stream.wire.topics import GATES
 from consent_stream.wire.vector import Vector
@@ -103,7 +103,7 @@ class Reporter:
     def _is_there(self, producer: Producer) -> bool:
         """Whether there is a topic: to ask for it by its name could make it, and wrongly. Errors: KafkaException."""
         listed = producer.list_topics(timeout=LOOK_UP)
-        found = self._topic in listed.topics or str(listed.cluster_id).startswith(EMBEDDED)
+        found = self._topic in listed.topics or str(listed.cluster_id).startswith(EMBEDDED_CLUSTER)
         if not found and self._wait == EVERY:
             log.warning("no topic %s: this gate cannot say what it obeys (topics apply makes it)", self._topic)
         self._wait = EVERY if found else AGAIN

@@ -13,7 +13,7 @@ from consent_stream.gate.controlwatch import ControlWatch
 from consent_stream.gate.replica import Origin
 from consent_stream.logends import LogEnds
 from consent_stream.settings import Settings
-from consent_stream.topics import read_control
+from consent_stream.topics import EMBEDDED_CLUSTER, read_control
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.control import ACTIVE, FIRST, decode_active
 from consent_stream.wire.topics import CONTROL, SUPPRESSION, of_generation
@@ -21,7 +21,6 @@ from consent_stream.wire.topics import CONTROL, SUPPRESSION, of_generation
 TIMEOUT = 10.0  # seconds for one answer
 RECONNECT_MS = 1000  # a mailer must not stay stale for much longer than its Kafka was away
 FETCH_WAIT_MS = 20  # how long a broker may hold back an empty answer: a part of click → enforced
-EMBEDDED = "mockCluster"  # librdkafka's mock cluster names itself so: no topic ids, no topic settings
 
 log = logging.getLogger("consent_stream.gate")
 
@@ -97,7 +96,7 @@ class Inspector:
                 why = "not there" if found is None or found.error is None else found.error.str()
                 raise Lost(f"topic {topic}: {why} (consent-stream topics apply makes it)")
         cluster, partitions = str(listed[name].cluster_id), len(listed[name].topics[name].partitions)
-        if cluster.startswith(EMBEDDED):
+        if cluster.startswith(EMBEDDED_CLUSTER):
             return Origin(cluster, name, cluster, partitions)
         self._refuse_if_it_forgets(name)
         return Origin(cluster, name, self._topic_id(name), partitions)

@@ -15,6 +15,7 @@ from consent_stream.domain.times import adult_from
 from consent_stream.inspection.history import History, Place
 from consent_stream.inspection.partwords import parts_of, sort_of, stands_for
 from consent_stream.inspection.records import Row, change_row, fact_row, send_row
+from consent_stream.wire.keys import kind_of
 from consent_stream.wire.suppression import Entry
 from consent_stream.wire.topics import CHANGES, LEDGER, SENDS
 
@@ -73,9 +74,9 @@ def _terms(grant: Grant) -> str:
     return "; ".join(filter(None, parts))
 
 
-def kind_of(key: bytes, bases: Collection[bytes] = ()) -> str:
+def role_of(key: bytes, bases: Collection[bytes] = ()) -> str:
     """What a key stands for: an address, its base form (RULES §6), or a contact."""
-    return "base" if key in bases else "contact" if key[1:2] == b"c" else "address"
+    return "base" if key in bases else kind_of(key)
 
 
 def events(history: History) -> list[Row]:
@@ -102,7 +103,7 @@ def fields(history: History, bases: Collection[bytes] = ()) -> dict[str, Any]:
     return {
         "generation": history.generation,
         "through": history.through,
-        "keys": [{"kind": kind_of(key, bases), **_key_fields(history, key)} for key in history.keys],
+        "keys": [{"kind": role_of(key, bases), **_key_fields(history, key)} for key in history.keys],
         "history": [row.fields() for row in events(history)],
         "damaged": [{"topic": each.topic, **each.place._asdict(), "why": each.why} for each in history.damaged],
         "read": dict(history.read),

@@ -28,6 +28,7 @@ from consent_stream.inspection.topicread import read
 from consent_stream.settings import Settings
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.change import Change, decode_change
+from consent_stream.wire.keys import kind_of
 from consent_stream.wire.ledger import decode_fact
 from consent_stream.wire.send import Send, decode_send
 from consent_stream.wire.state import decode_registers
@@ -194,7 +195,7 @@ def _links(history: History) -> dict[bytes, int]:
 
 def _sends(reading: _Reading, own: frozenset[bytes]) -> None:
     """A send lies under its address and names the contact: those of a contact lie under all its addresses."""
-    people = any(key[1:2] == b"c" for key in own)
+    people = any(kind_of(key) == "contact" for key in own)
     addresses = {key for key, channels in reading.history.links.items() if not channels & CONTACT} if people else ()
     for place, _, send in reading.records(SENDS, own, lambda _, value: decode_send(value), among=addresses):
         if own.intersection(send.keys):

@@ -17,10 +17,10 @@ from confluent_kafka import Message, TopicPartition
 from consent_stream.inspection.topicread import TIMEOUT, Told, Unread, consumer, partitions, read
 from consent_stream.settings import Settings
 from consent_stream.wire.marks import Mark, Marks, Place
+from consent_stream.wire.records import ERROR, told_headers
 from consent_stream.wire.topics import AUDIT, EVENTS, LEDGER, QUARANTINE
 from consent_stream.wire.withdrawals import may_be_withdrawal
 
-OURS = "consent-error-"
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,254}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _INDICES = re.compile(r"[0-9]{1,4}(,[0-9]{1,4}){0,1000}", re.ASCII)
@@ -142,7 +142,7 @@ def held(
     place: Place, written: int, key: bytes | None, value: bytes | None, headers: tuple[tuple[str, bytes | None], ...]
 ) -> Held:
     """A record by its parts."""
-    told = {name.removeprefix(OURS): (raw or b"").decode(errors="replace") for name, raw in headers if _ours(name)}
+    told = told_headers(headers)
     code, stage, topic = (_read(_WORD, told.get(name)) for name in ("code", "stage", "topic"))
     partition, offset = (_read(_NUMBER, told.get(name)) for name in ("partition", "offset"))
     events = _read(_INDICES, told.get("events"))
@@ -162,12 +162,8 @@ def held(
         len(value or b""),
         key,
         value,
-        tuple((name, raw) for name, raw in headers if not _ours(name)),
+        tuple((name, raw) for name, raw in headers if not name.startswith(ERROR)),
     )
-
-
-def _ours(name: str) -> bool:
-    return name.startswith(OURS)
 
 
 def _read(pattern: re.Pattern[str], text: str | None) -> str:

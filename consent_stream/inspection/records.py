@@ -18,8 +18,9 @@ from consent_stream.domain.standing import Standing, lists_concerned
 from consent_stream.inspection.partwords import SORTS, parts_of, purposes, sort_of, stands_for, words
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.change import Change, decode_change
-from consent_stream.wire.keys import HEARTBEAT_KEY, SUBJECT_KEY_BYTES
+from consent_stream.wire.keys import HEARTBEAT_KEY, is_subject_key
 from consent_stream.wire.ledger import decode_fact
+from consent_stream.wire.records import told_headers
 from consent_stream.wire.send import OUTCOMES, Send, decode_send
 from consent_stream.wire.state import decode_registers
 from consent_stream.wire.suppression import decode_entry
@@ -98,15 +99,11 @@ def row_of(topic: Topic, raw: Raw) -> Row | None:
     """The row of a record; None for one that is no word about anybody."""
     if raw.key == HEARTBEAT_KEY:
         return None
-    bare = Row(topic.name, raw.partition, raw.offset, raw.written, _subject(raw.key))
+    bare = Row(topic.name, raw.partition, raw.offset, raw.written, raw.key if is_subject_key(raw.key) else None)
     try:
         return READERS[topic](bare, raw)
     except WireError as error:
         return bare._replace(trouble=f"{error.code}: {error}")
-
-
-def _subject(key: bytes | None) -> bytes | None:
-    return key if key is not None and len(key) == SUBJECT_KEY_BYTES and key[:2] in (b"\x01a", b"\x01c") else None
 
 
 def _change(row: Row, raw: Raw) -> Row:
@@ -235,11 +232,7 @@ def send_row(row: Row, send: Send) -> Row:
 
 
 def _quarantined(row: Row, raw: Raw) -> Row:
-    told = {
-        name.removeprefix("consent-error-"): (value or b"").decode(errors="replace")
-        for name, value in raw.headers
-        if name.startswith("consent-error-")
-    }
+    told = told_headers(raw.headers)
     place = (told.get("partition", ""), told.get("offset", ""))
     known = place if all(each.isascii() and each.isdigit() and len(each) < 20 for each in place) else None
     return row._replace(

@@ -38,6 +38,7 @@ from consent_stream.inspection.whychain import (
 from consent_stream.inspection.whyfacts import Telling, as_of
 from consent_stream.inspection.whywords import sentence, story
 from consent_stream.wire.gate_report import GateReport
+from consent_stream.wire.keys import kind_of
 
 EVER = 1 << 62  # after any instant
 Notices = Mapping[tuple[str, str, str], Notice]  # (tenant, id, version)
@@ -72,7 +73,7 @@ def explain_chain(
     permission = _permission(case, registers, decision, notices)
     deciding = [event for event in events if event.decides]
     node, _, _ = asked_of(case, registers)
-    basis = _basis(rules, case.purpose)
+    basis = rules.basis_for(case.purpose)
     listed = None if at is not None or known_at is not None else _list_reasons(history, case, rules, instant)
     return Chain(
         tenant=case.tenant,
@@ -182,15 +183,9 @@ def _permission(
     return Permission(*about, grant.notice_id, grant.notice_version, notice.sha256 if notice else None)
 
 
-def _basis(rules: Tenant, purpose: str) -> str:
-    if rules.needs_grant(purpose):
-        return "consent"
-    return "none needed" if purpose in ("transactional", "legal_required") else "legitimate_interest"
-
-
 def _subjects(case: Case, placed: Sequence[Placed]) -> tuple[Subject, ...]:
     known = {each.fact.key for each in placed}
-    kinds = [(key, "contact" if key[1:2] == b"c" else "address") for key in case.keys]
+    kinds = [(key, kind_of(key)) for key in case.keys]
     return tuple(Subject(key.hex(), kind, key in known) for key, kind in (*kinds, *((k, "base") for k in case.bases)))
 
 
@@ -198,7 +193,7 @@ def _lists(history: History, case: Case) -> tuple[ListRecord, ...]:
     found = []
     for (channel, key), (place, entry) in sorted(history.entries.items()):
         if key in (*case.keys, *case.bases) and entry.tenant == case.tenant:
-            kind = "base" if key in case.bases else "contact" if key[1:2] == b"c" else "address"
+            kind = "base" if key in case.bases else kind_of(key)
             what = (entry.status, entry.reasons, entry.blocked_scopes, entry.version, entry.generation)
             cause = (entry.cause_id, entry.cause_partition, entry.cause_offset)
             found.append(ListRecord(channel, key.hex(), kind, *what, *cause, *place))
@@ -243,7 +238,7 @@ def _gates(
     if not events:
         return ()
     last = events[-1]
-    settled = not any(key[1:2] == b"c" for key in case.keys)
+    settled = not any(kind_of(key) == "contact" for key in case.keys)
     lag = events_lag({last.partition: last.offset}, settled=settled, generation=history.generation)
     until = EVER if known_at is None else known_at
     heard = Reports(lag)

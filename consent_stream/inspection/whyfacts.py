@@ -13,6 +13,7 @@ from consent_stream.inspection.history import Placed
 from consent_stream.inspection.late import Case, asked_of
 from consent_stream.inspection.whycauses import Causes, causes, slot_of
 from consent_stream.inspection.whychain import FactTold, Link, Part
+from consent_stream.wire.keys import kind_of
 
 
 def as_of(fact: Fact, at: int) -> Fact:
@@ -65,7 +66,7 @@ class Telling:
             for part, was in zip(parts, before, strict=True)
         ]
         over = self._over(fact) if fact.derived else None
-        kind = "base" if base else _kind(fact.key)
+        kind = "base" if base else kind_of(fact.key)
         return FactTold(fact.key.hex(), kind, *place, fact.derived, over, tuple(told))
 
     def _concerns(self, part: object, base: bool) -> bool:
@@ -112,12 +113,12 @@ class Telling:
         others = [
             each
             for each in self._around.get((fact.partition, fact.offset), ())
-            if each.id == fact.id and _kind(each.key) != _kind(fact.key)
+            if each.id == fact.id and kind_of(each.key) != kind_of(fact.key)
         ]
         if not others:
             return None
         nearest = min(others, key=lambda each: (each.derived, each.key))
-        return Link(nearest.key.hex(), _kind(nearest.key), not nearest.derived)
+        return Link(nearest.key.hex(), kind_of(nearest.key), not nearest.derived)
 
 
 def _held(reg: Registers, part: Restriction | Grant | Birth | Delivery) -> bool:
@@ -129,7 +130,3 @@ def _held(reg: Registers, part: Restriction | Grant | Birth | Delivery) -> bool:
     if isinstance(part, Birth):
         return reg.births.get(part[:2]) == part
     return reg.bounced == part
-
-
-def _kind(key: bytes) -> str:
-    return "contact" if key[1:2] == b"c" else "address"

@@ -19,7 +19,7 @@ from consent_stream.settings import Settings
 from consent_stream.topics import Unreachable, active_generation, read_control
 from consent_stream.wire.avro import WireError
 from consent_stream.wire.control import KEYS, decode_keys, named
-from consent_stream.wire.keys import SUBJECT_KEY_BYTES, Keyring, UnknownTenantKey
+from consent_stream.wire.keys import Keyring, UnknownTenantKey, is_subject_key, kind_of
 from consent_stream.wire.topics import CONTROL
 
 
@@ -67,7 +67,7 @@ def case_for(asked: Asked, keyring: Keyring | None) -> tuple[Case, list[str]]:
             own += keyring.all(asked.tenant, "contact", asked.contact)
         except (UnknownTenantKey, UnicodeEncodeError) as error:
             raise NoKey("there is no key material for that tenant, or this is no contact") from error
-    addresses = [key for key in own if key[1:2] == b"a"]
+    addresses = [key for key in own if kind_of(key) == "address"]
     bare = bool(asked.keys) and bool(addresses)
     if not addresses and own:
         cautions.append("only a contact was given: what is known of the addresses alone does not count here")
@@ -80,7 +80,7 @@ def _key(text: str) -> bytes:
         key = bytes.fromhex(text)
     except ValueError:
         key = b""
-    if len(key) != SUBJECT_KEY_BYTES or key[:2] not in (b"\x01a", b"\x01c"):
+    if not is_subject_key(key):
         raise NoKey("a subject key has 38 hex digits and begins with 0161 (address) or 0163 (contact)")
     return key
 

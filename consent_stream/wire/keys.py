@@ -10,12 +10,26 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from functools import lru_cache, partial
+from typing import TypeGuard
 
 ROOT_KEY_BYTES = 32
 SUBJECT_KEY_BYTES = 19
 HEARTBEAT_KEY = b"\x01H" + bytes(17)
 _CACHED = 131_072  # recent addresses whose key is remembered
 _LONGEST_CACHED = 512  # characters; an address has at most 320, a contact id is any text
+
+
+ADDRESS_KEY, CONTACT_KEY = b"\x01a", b"\x01c"  # how a subject key begins: version, and what it stands for
+
+
+def is_subject_key(key: bytes | None) -> TypeGuard[bytes]:
+    """Whether a key of a record is one of an address or a contact, and no heartbeat's or anybody's own."""
+    return key is not None and len(key) == SUBJECT_KEY_BYTES and key[:2] in (ADDRESS_KEY, CONTACT_KEY)
+
+
+def kind_of(key: bytes) -> str:
+    """`address` or `contact`."""
+    return "contact" if key[:2] == CONTACT_KEY else "address"
 
 
 class UnknownTenantKey(KeyError):

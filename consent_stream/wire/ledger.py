@@ -14,11 +14,11 @@ from consent_stream.wire.avro import (
     read_time,
     text,
 )
-from consent_stream.wire.keys import SUBJECT_KEY_BYTES
+from consent_stream.wire.keys import ADDRESS_KEY, CONTACT_KEY, SUBJECT_KEY_BYTES
 from consent_stream.wire.parts import ORIGINS, READERS, WRITERS, read_channels, read_origin
 from consent_stream.wire.schemas import LEDGER_FACT, check_header
 
-_KINDS = (b"\x01a", b"\x01c")  # version and kind of a subject key
+_KINDS = (ADDRESS_KEY, CONTACT_KEY)
 _HEADS: Remembered[str] = Remembered(lambda tenant: LEDGER_FACT + text(tenant))
 
 

@@ -14,6 +14,7 @@ from consent_stream.wire.avro import WireError
 from consent_stream.wire.schemas import CONSENT_EVENT, schema
 from consent_stream.wire.topics import LARGEST_KEPT
 
+ERROR = "consent-error-"  # begins the headers that say why and whence
 MAX_VALUE = 256 * 1024  # bytes
 MAX_BATCH = 1000  # events in one record
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -88,6 +89,12 @@ def fit_for_quarantine(
     return None, (value or b"")[:MAX_VALUE], [], True
 
 
+def told_headers(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    """What a quarantined record's headers say of it: `code`, `stage`, … as text. Anybody may have written them."""
+    ours = [(name, raw) for name, raw in headers if name.startswith(ERROR)]
+    return {name.removeprefix(ERROR): (raw or b"").decode(errors="replace") for name, raw in ours}
+
+
 def error_headers(
     code: str,
     stage: str,
@@ -98,7 +105,7 @@ def error_headers(
 ) -> Headers:
     """Headers of a quarantined record: the original ones, then why and whence. `indices` are events of a batch."""
     topic, partition, offset = place
-    headers = [(name, raw) for name, raw in original if not name.startswith("consent-error-")]
+    headers = [(name, raw) for name, raw in original if not name.startswith(ERROR)]
     headers += [
         ("consent-error-code", code.encode()),
         ("consent-error-stage", stage.encode()),

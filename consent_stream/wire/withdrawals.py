@@ -24,7 +24,7 @@ from consent_stream.domain.policy import Policy
 from consent_stream.domain.subjects import short_text
 from consent_stream.domain.words import meaning
 from consent_stream.wire.avro import WireError
-from consent_stream.wire.records import read_events
+from consent_stream.wire.records import read_events, told_headers
 
 # Parts of words, so that names, sentences and query strings are found alike. Each alternative is of bounded length.
 _WORDS = re.compile(
@@ -58,9 +58,9 @@ def may_be_withdrawal(code: str, stage: str, value: bytes | None, events: Collec
 
 def of_record(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> bool:
     """The same of a record as it lies in the topic."""
-    told = {name: (raw or b"").decode(errors="replace") for name, raw in headers if name.startswith("consent-error-")}
-    events = [each for each in told.get("consent-error-events", "").split(",") if each.isascii() and each.isdigit()]
-    code, stage = (told.get(f"consent-error-{name}", "?") for name in ("code", "stage"))
+    told = told_headers(headers)
+    events = [each for each in told.get("events", "").split(",") if each.isascii() and each.isdigit()]
+    code, stage = (told.get(name, "?") for name in ("code", "stage"))
     return may_be_withdrawal(code, stage, value, [int(each) for each in events if len(each) < 9])
 
 
