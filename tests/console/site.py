@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,9 +14,9 @@ from consent_stream.console.model import Model
 from consent_stream.console.routes import routes
 from consent_stream.console.search import Jobs, Reader
 from consent_stream.console.session import Sessions
-from consent_stream.http.serving import bind, served
 from consent_stream.wire.keys import Keyring
 from tests.console.made import NOW, filled
+from tests.servers import on_a_thread
 
 TOKEN = "correct-horse-battery"
 KEYS = Keyring({0: bytes(32)})
@@ -85,23 +83,8 @@ def site(
     jobs: Jobs[Any] = Jobs(look, clock)
     access = access or Access(clock, Sessions(TOKEN.encode()))
     console = Console(model or filled(), access, jobs, Reader(KEYS), clock)
-    bound = bind("127.0.0.1", 0)
-    found = Site(console, bound.getsockname()[1])
-    loop, end, up = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
-
-    async def run() -> None:
-        async with served(console, bound, routes(console)):
-            up.set()
-            await end.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=[run()])
-    thread.start()
     try:
-        assert up.wait(SOON)
-        yield found
+        with on_a_thread(console, routes(console)) as port:
+            yield Site(console, port)
     finally:
-        loop.call_soon_threadsafe(end.set)
-        thread.join(SOON)
-        loop.close()
         jobs.close()
-    assert not thread.is_alive()

@@ -21,6 +21,7 @@ from consent_stream.dev.leash import leashed
 from consent_stream.dev.ports import free_ports
 from tests.architecture.test_alerts import GROUPS, RECORDED, ROOT, TOLD, metrics
 from tests.edge.process import EdgeProcess
+from tests.edge.providers.test_kafka import CONFIG as PROVIDERS
 from tests.faults.deployment import Deployment, await_that, deployed
 from tests.monitoring.test_provisioning import PANELS
 
@@ -28,19 +29,9 @@ pytestmark = pytest.mark.kafka
 SOON = 40.0
 SECRET = "a-secret-of-tests-alone"
 POLICY = (ROOT / "deploy" / "policy.toml").read_text()
-CONFIG = """
-[providers.postmark]
-kind = "postmark"
-tenant = "acme"
-header = "X-Hook"
-password_env = "HOOK"
-[sms.gateway]
-kind = "json"
-tenant = "acme"
-brand = "Acme"
-secret_env = "HOOK"
+CONFIG = f"""{PROVIDERS}
 [mail]
-listen = "127.0.0.1:{port}"
+listen = "127.0.0.1:{{port}}"
 recipients = ["unsubscribe@example.com"]
 """
 # name and labels, as a table of docs/metrics.md has them

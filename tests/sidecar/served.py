@@ -1,6 +1,5 @@
 """A sidecar in a thread of the test, around gates of the test; and one as a process."""
 
-import asyncio
 import http.client
 import json
 import os
@@ -13,11 +12,11 @@ import time
 from contextlib import contextmanager
 
 from consent_stream.dev.leash import leashed
-from consent_stream.http.serving import bind, served
 from consent_stream.sidecar.access import Access
 from consent_stream.sidecar.gates import Gates
 from consent_stream.sidecar.limits import Limits
 from consent_stream.sidecar.routes import Sidecar
+from tests.servers import on_a_thread
 from tests.sidecar import documented
 
 JSON = {"Content-Type": "application/json"}
@@ -69,27 +68,12 @@ class Client:
 def serving(gates, limits=None, access=None, more=(), everywhere=None):
     """A client of a sidecar around `gates` (by channel), and the sidecar itself."""
     sidecar = Sidecar(Gates(gates), limits or Limits(), everywhere)
-    bound = bind("127.0.0.1", 0)
-    port = bound.getsockname()[1]
-    loop, end, up = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
-
-    async def run():
-        async with served(sidecar, bound, [*sidecar.routes(), *more], (access or Access()).check):
-            up.set()
-            await end.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=[run()])
-    thread.start()
-    client = Client(port)
-    try:
-        assert up.wait(SOON)
-        yield client, sidecar
-    finally:
-        client.close()
-        loop.call_soon_threadsafe(end.set)
-        thread.join(SOON)
-        loop.close()
-    assert not thread.is_alive()
+    with on_a_thread(sidecar, [*sidecar.routes(), *more], (access or Access()).check) as port:
+        client = Client(port)
+        try:
+            yield client, sidecar
+        finally:
+            client.close()
 
 
 class Process:

@@ -1,10 +1,8 @@
 """An edge in a thread of the test, before a door in memory; every answer is held against its OpenAPI document."""
 
-import asyncio
 import http.client
 import json
 import re
-import threading
 import tomllib
 from contextlib import contextmanager
 from importlib.resources import files
@@ -15,10 +13,10 @@ from consent_stream.domain.policy import read_policy
 from consent_stream.edge.app import routes
 from consent_stream.edge.config import Config
 from consent_stream.edge.edge import Edge
-from consent_stream.http.serving import bind, served
 from consent_stream.settings import Settings
 from tests.edge.doors import MemoryDoor
 from tests.faults.deployment import KEYS
+from tests.servers import on_a_thread
 
 SOON = 20.0  # seconds that nothing here should need
 KEY = "a-key-of-the-tests-1"
@@ -100,25 +98,8 @@ def serving(gates=None, settings=None, **over):
         gates=gates or {},
         **over,
     )
-    made = routes(edge)
-    bound = bind("127.0.0.1", 0)
-    loop, end, up = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
-
-    async def run():
-        async with served(edge, bound, made):
-            up.set()
-            await end.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=[run()])
-    thread.start()
-    try:
-        assert up.wait(SOON)
-        yield Client(bound.getsockname()[1]), edge
-    finally:
-        loop.call_soon_threadsafe(end.set)
-        thread.join(SOON)
-        loop.close()
-    assert not thread.is_alive()
+    with on_a_thread(edge, routes(edge)) as port:
+        yield Client(port), edge
 
 
 def resolved(schema):
