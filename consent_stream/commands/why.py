@@ -94,10 +94,9 @@ def _stopped(settings: Settings, tenant: str, channel: str) -> list[str]:
     """Kill switches that stop this person's messages, whatever the answer."""
     from consent_stream.commands.switching import switches
     from consent_stream.commands.switching import words as covers
-    from consent_stream.wire.stops import EVERY
+    from consent_stream.wire.stops import covering
 
     return [
-        f"sending is stopped ({covers((whose, which))}), by {stop.by}: {stop.reason}"
-        for (whose, which), stop in sorted(switches(settings).items())
-        if stop.stopped and whose in (tenant, EVERY) and which in (channel, EVERY)
+        f"sending is stopped ({covers(which)}), by {stop.by}: {stop.reason}"
+        for which, stop in covering(switches(settings), tenant, channel)
     ]

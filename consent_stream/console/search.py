@@ -24,7 +24,7 @@ from consent_stream.inspection.topicread import Unread
 from consent_stream.inspection.whyread import Asked, NoKey, case_for
 from consent_stream.topics import Unreachable
 from consent_stream.wire.keys import Keyring
-from consent_stream.wire.stops import EVERY, Covered, Stop
+from consent_stream.wire.stops import Covered, Stop, covering
 
 log = logging.getLogger(__name__)
 AT_ONCE = 2  # readers of the log
@@ -97,8 +97,7 @@ def stopped(sought: Sought, stops: Mapping[Covered, Stop]) -> Sought:
         return sought
     told = tuple(
         f"sending is stopped ({tenant}, {channel}), by {stop.by}: {stop.reason}"
-        for (tenant, channel), stop in sorted(stops.items())
-        if tenant in (sought.case.tenant, EVERY) and channel in (sought.case.channel, EVERY)
+        for (tenant, channel), stop in covering(stops, sought.case.tenant, sought.case.channel)
     )
     return sought._replace(cautions=sought.cautions + told)
 

@@ -6,6 +6,7 @@ that is null or cannot be read stops what its name covers, for unknown is not pe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -56,6 +57,15 @@ def decode_stop(value: bytes | None) -> Stop:
     if [type(part) for part in stop] != [bool, str, str, int]:
         raise WireError("bad_stop", "a kill switch of other types")
     return stop
+
+
+def covering(stops: Mapping[Covered, Stop], tenant: str, channel: str) -> list[tuple[Covered, Stop]]:
+    """Of these switches those that stop a tenant's messages of a list, in order."""
+    return [
+        (which, stop)
+        for which, stop in sorted(stops.items())
+        if stop.stopped and which[0] in (tenant, EVERY) and which[1] in (channel, EVERY)
+    ]
 
 
 def encode_audit(tenant: str, channel: str, stop: Stop) -> bytes:
